@@ -1,0 +1,3 @@
+"""Candil: consultations that survive the line and the power."""
+
+__version__ = "0.1.0"
