@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 Modality = Literal["video", "audio", "text"]
-NextActionKind = Literal["none", "control", "appointment", "laboratory", "imaging", "referral", "call", "emergency"]
+NextActionKind = Literal[
+    "none", "control", "appointment", "laboratory", "imaging", "referral", "call", "emergency"
+]
 DiagnosisCertainty = Literal["provisional", "confirmed"]
 
 
