@@ -5,7 +5,7 @@ import secrets
 from typing import Protocol
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32: no i, l, o, u to misread
-_TOKEN_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"  # base 56, unambiguous
+_UNAMBIGUOUS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"  # base 56, unambiguous
 ID_LENGTH = 16  # 80 bits
 INVITATION_TOKEN_LENGTH = 12  # 69 bits: not guessable at any allowed rate, short enough for one SMS
 SECRET_LENGTH = 32
@@ -27,10 +27,10 @@ class RandomIds:
         return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
 
     def new_invitation_token(self) -> str:
-        return "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(INVITATION_TOKEN_LENGTH))
+        return "".join(secrets.choice(_UNAMBIGUOUS) for _ in range(INVITATION_TOKEN_LENGTH))
 
     def new_secret(self) -> str:
-        return "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(SECRET_LENGTH))
+        return "".join(secrets.choice(_UNAMBIGUOUS) for _ in range(SECRET_LENGTH))
 
 
 class CountedIds:

@@ -33,22 +33,16 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         problems = problems_of(settings)
         if not problems:
             return settings
-    raise ConfigError(
-        "config_invalid", "The configuration cannot be used:\n" + "\n".join(f"  - {p}" for p in problems)
-    )
+    raise ConfigError("config_invalid", "The configuration cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(
-            "config_missing", f"There is no file {path}. Copy candil.example.toml there."
-        ) from None
+        raise ConfigError("config_missing", f"There is no file {path}. Copy candil.example.toml there.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            "config_unreadable", f"{path} cannot be read ({error}). Check who may read it."
-        ) from None
+        raise ConfigError("config_unreadable", f"{path} cannot be read ({error}). Check who may read it.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("config_syntax", f"{path} is not TOML: {error}.") from None
 
@@ -72,9 +66,7 @@ def _with_environment(
 
 
 def _unknown_variables(known: dict[str, type], environ: Mapping[str, str], problems: list[str]) -> None:
-    valid = {_variable(s, f.name) for s, cls in known.items() for f in dataclasses.fields(cls)} | {
-        "CANDIL_CONFIG"
-    }
+    valid = {_variable(s, f.name) for s, cls in known.items() for f in dataclasses.fields(cls)} | {"CANDIL_CONFIG"}
     for name in sorted(set(environ) - valid):
         if name.startswith("CANDIL_"):
             problems.append(f"{name} is not a setting. See docs/configuration.md for the names.")
@@ -123,9 +115,7 @@ def _convert_list(value: object, item: Any, where: str, problems: list[str]) -> 
     if dataclasses.is_dataclass(item):
         if not all(isinstance(part, dict) for part in value):
             raise ValueError("must be written as [[section.name]] blocks.")
-        return tuple(
-            _build(typing.cast(type, item), part, f"{where}[{i}]", problems) for i, part in enumerate(value)
-        )
+        return tuple(_build(typing.cast(type, item), part, f"{where}[{i}]", problems) for i, part in enumerate(value))
     return tuple(_convert(part, item, where, problems) for part in value)
 
 

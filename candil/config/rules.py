@@ -51,15 +51,11 @@ def _storage(settings: Settings) -> list[str]:
     url = settings.storage.database_url
     found: list[str] = []
     if url and not url.startswith(("postgresql://", "sqlite://")):
-        found.append(
-            "[storage] database_url must start with postgresql:// or be empty for the embedded database."
-        )
+        found.append("[storage] database_url must start with postgresql:// or be empty for the embedded database.")
     if settings.redis.url and not settings.redis.url.startswith(("redis://", "rediss://", "unix://")):
         found.append("[redis] url must start with redis://.")
     if settings.redis.url and not url.startswith("postgresql://"):
-        found.append(
-            "[redis] url is set, so several processes are meant: set [storage] database_url to PostgreSQL."
-        )
+        found.append("[redis] url is set, so several processes are meant: set [storage] database_url to PostgreSQL.")
     return found
 
 
@@ -82,9 +78,7 @@ def _clinic(settings: Settings) -> list[str]:
         try:
             re.compile(kind.pattern)
         except re.error as error:
-            found.append(
-                f"[clinic] patient_identifiers {kind.code}: pattern is not a regular expression ({error})."
-            )
+            found.append(f"[clinic] patient_identifiers {kind.code}: pattern is not a regular expression ({error}).")
     return found
 
 
@@ -109,9 +103,7 @@ def _turn(settings: Settings) -> list[str]:
         if not re.fullmatch(r"turns?:[^:/?\s]+(:\d+)?(\?transport=(udp|tcp))?", uri):
             found.append(f"[turn] {uri!r} must look like turn:relay.example:3478?transport=udp.")
     if turn.uris and not turn.secret and not (turn.secret_file and turn.secret_file.is_file()):
-        found.append(
-            "[turn] uris are set: give secret or secret_file, the same as coturn's static-auth-secret."
-        )
+        found.append("[turn] uris are set: give secret or secret_file, the same as coturn's static-auth-secret.")
     if not 60 <= turn.credential_life_s <= 3600:
         found.append("[turn] credential_life_s must be between 60 and 3600.")
     return found
@@ -133,11 +125,7 @@ def _ehr(settings: Settings) -> list[str]:
             found.append(f"[ehr.fhir] {target.name}: auth = bearer needs token_file.")
     for hook in settings.ehr.webhooks:
         if not hook.url.startswith("https://") and not hook.allow_private:
-            found.append(
-                f"[ehr.webhooks] {hook.name}: url must be https:// (http:// only with allow_private = true)."
-            )
+            found.append(f"[ehr.webhooks] {hook.name}: url must be https:// (http:// only with allow_private = true).")
         if not hook.secret.startswith("whsec_") and not hook.secret_file:
-            found.append(
-                f"[ehr.webhooks] {hook.name}: secret must be whsec_ and base64, or give secret_file."
-            )
+            found.append(f"[ehr.webhooks] {hook.name}: secret must be whsec_ and base64, or give secret_file.")
     return found

@@ -85,13 +85,9 @@ _IDENTIFIER_SYSTEMS = (
 class ClinicSettings:
     """Who the clinic is and how it works."""
 
-    id: str = _doc(
-        "Short stable id, lower case letters, digits and hyphens; it is written into records.", "clinica"
-    )
+    id: str = _doc("Short stable id, lower case letters, digits and hyphens; it is written into records.", "clinica")
     name: str = _doc("The clinic's full name, as patients see it.", "Clínica de demostración")
-    short_name: str = _doc(
-        "At most 12 plain characters; it goes into the 70-character SMS with the link.", "Clinica"
-    )
+    short_name: str = _doc("At most 12 plain characters; it goes into the 70-character SMS with the link.", "Clinica")
     time_zone: str = _doc("IANA time zone of the clinic.", "America/Caracas")
     locale: str = _doc("Language of the pages when a browser asks for none: es or en.", "es")
     phone_country_code: str = _doc("Country calling code put before local phone numbers.", "58")
@@ -103,9 +99,7 @@ class ClinicSettings:
         "Kinds of patient identifier: [[clinic.patient_identifiers]] with code, label, uri, pattern, example.",
         _IDENTIFIER_SYSTEMS,
     )
-    link_opens_before_h: int = _doc(
-        "Hours before the appointment from which the link lets the patient in.", 24 * 14
-    )
+    link_opens_before_h: int = _doc("Hours before the appointment from which the link lets the patient in.", 24 * 14)
     link_valid_after_h: int = _doc("Hours after the appointment until which an unused link works.", 24)
     summary_valid_days: int = _doc("Days the patient's link shows instructions after the visit.", 30)
     price_per_mb: float = _doc(
@@ -138,9 +132,7 @@ class TurnSettings:
     secret: str = _doc("The static-auth-secret shared with coturn.", "")
     secret_file: Path | None = _doc("File that holds it, instead of secret.", None)
     credential_life_s: int = _doc("Life of a relay credential, at most 3600 s; renewed by itself.", 3600)
-    ca_file: Path | None = _doc(
-        "CA certificate of the turns: server, for the relay check; empty: the system's.", None
-    )
+    ca_file: Path | None = _doc("CA certificate of the turns: server, for the relay check; empty: the system's.", None)
 
 
 @dataclass(frozen=True)
@@ -200,9 +192,7 @@ class SecuritySettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _doc(
-        "Least level that is written to stderr.", "INFO"
-    )
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _doc("Least level that is written to stderr.", "INFO")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from typing import Literal
 import msgspec
 
 Modality = Literal["video", "audio", "text"]
-NextActionKind = Literal[
-    "none", "control", "appointment", "laboratory", "imaging", "referral", "call", "emergency"
-]
+NextActionKind = Literal["none", "control", "appointment", "laboratory", "imaging", "referral", "call", "emergency"]
 DiagnosisCertainty = Literal["provisional", "confirmed"]
 
 
