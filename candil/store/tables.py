@@ -96,6 +96,7 @@ consults = Table(
     Column("created_at", Float, nullable=False),
     Column("arrived_at", Float),
     Column("started_at", Float),
+    Column("conversation_ended_at", Float),
     Column("finished_at", Float),
     Column("cancelled_at", Float),
     Column("event_seq", Integer, nullable=False, default=0),

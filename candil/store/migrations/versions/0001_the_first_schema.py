@@ -79,6 +79,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.Float(), nullable=False),
     sa.Column('arrived_at', sa.Float(), nullable=True),
     sa.Column('started_at', sa.Float(), nullable=True),
+    sa.Column('conversation_ended_at', sa.Float(), nullable=True),
     sa.Column('finished_at', sa.Float(), nullable=True),
     sa.Column('cancelled_at', sa.Float(), nullable=True),
     sa.Column('event_seq', sa.Integer(), nullable=False),
