@@ -12,6 +12,10 @@ import msgspec
 Payload = Mapping[str, Any]  # JSON values only
 Handler = Callable[[Payload], None]  # called on the event loop; must not block
 
+# Delivered inside a process, never published: messages of other processes may have been missed and can
+# be heard again now, so whoever follows something looks into the database once.
+MISSED = "bus.missed"
+
 
 class RateDecision(msgspec.Struct, frozen=True):
     """Whether one more is allowed, and after how many seconds to ask again when not."""
