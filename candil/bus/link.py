@@ -6,6 +6,7 @@ and a write succeeds, so it notices a paused, full, read-only or half-open Redis
 
 import asyncio
 import collections
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -69,6 +70,7 @@ class RedisLink:
         self._first_attempt = asyncio.Event()
         self._scripts: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
+        self._connects = 0
         self.healthy = False
 
     async def start(self) -> None:
@@ -98,12 +100,13 @@ class RedisLink:
         """What a script answers, or None while Redis is away (no script answers nil)."""
         if not self.healthy:
             return None
+        connection = self._connects
         try:
             return await self.execute(script, keys, args)
         except AWAY as error:
-            if self.healthy:
+            if self.healthy and connection == self._connects:  # not the late failure of an earlier connection
                 log.warning(log_event("bus.command_failed", error=type(error).__name__))
-            self._give_up()
+                self._give_up()
             return None
 
     async def execute(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
@@ -130,6 +133,8 @@ class RedisLink:
                 if was_connected or not failures:
                     log.warning(log_event("bus.away", error=type(errors.exceptions[0]).__name__))
             self.healthy = False
+            with contextlib.suppress(*AWAY):  # ends commands still waiting on the old connections
+                await self._client.connection_pool.disconnect(inuse_connections=True)
             self._first_attempt.set()
             failures = 1 if was_connected else failures + 1
             await asyncio.sleep(backoff_s(failures))
@@ -152,6 +157,7 @@ class RedisLink:
         except BaseException:
             await pubsub.aclose()
             raise
+        self._connects += 1
         self.healthy = True
         log.info(log_event("bus.connected"))
         self._take(message)

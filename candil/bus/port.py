@@ -12,8 +12,8 @@ import msgspec
 Payload = Mapping[str, Any]  # JSON values only
 Handler = Callable[[Payload], None]  # called on the event loop; must not block
 
-# Delivered inside a process, never published: messages of other processes may have been missed and can
-# be heard again now, so whoever follows something looks into the database once.
+# Delivered by the bus itself, with an empty payload: messages of other processes may have been missed and
+# can be heard again now, so whoever follows something looks into the database once.
 MISSED = "bus.missed"
 
 
@@ -60,7 +60,9 @@ class Bus(Protocol):
         """``member`` of ``group`` is here, with a small text about it, until ``ttl_s`` passes unrefreshed."""
         ...
 
-    async def set_absent(self, group: str, member: str) -> None: ...
+    async def set_absent(self, group: str, member: str) -> None:
+        """``member`` left us; when another node has announced them since, they stay present there."""
+        ...
 
     async def present(self, group: str) -> dict[str, str]:
         """Who is here: member to info."""

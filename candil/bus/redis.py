@@ -104,18 +104,18 @@ class RedisBus:
 
     async def set_present(self, group: str, member: str, info: str, ttl_s: float) -> None:
         self._presences.put(group, member, info, ttl_s, self._now())
-        await self._link.run(scripts.SET_PRESENT, _presence_keys(group), [member, info, _ms(ttl_s)])
+        await self._link.run(scripts.SET_PRESENT, _presence_keys(group), [member, self._signed(info), _ms(ttl_s)])
 
     async def set_absent(self, group: str, member: str) -> None:
         self._presences.remove(group, member)
-        await self._link.run(scripts.SET_ABSENT, _presence_keys(group), [member])
+        await self._link.run(scripts.SET_ABSENT, _presence_keys(group), [member, self.node_id])
 
     async def present(self, group: str) -> dict[str, str]:
         now = self._now()
         answer = await self._link.run(scripts.PRESENT, _presence_keys(group), [])
         if answer is None:
             return self._presences.present(group, now)
-        members = dict(zip(answer[::2], answer[1::2], strict=True))
+        members = {member: value.partition("\n")[2] for member, value in zip(answer[::2], answer[1::2], strict=True)}
         self._presences.replace_others(group, members, OTHERS_BELIEVED_S, now)
         return members
 
@@ -147,7 +147,8 @@ class RedisBus:
             if owner != self.node_id:
                 self._claims.record(name, owner, OTHERS_BELIEVED_S, now)
         for group, member, info, left_s in self._presences.own(now):
-            await self._link.execute(scripts.SET_PRESENT, _presence_keys(group), [member, info, _ms(left_s)])
+            arguments: list[str | int] = [member, self._signed(info), _ms(left_s)]
+            await self._link.execute(scripts.SET_PRESENT, _presence_keys(group), arguments)
 
     def _on_recovered(self) -> None:
         if self._was_connected:
@@ -164,6 +165,10 @@ class RedisBus:
             return None
         owner = self._claims.owner(name, now)
         return owner if owner != self.node_id else None
+
+    def _signed(self, info: str) -> str:
+        """A presence value in Redis says which node announced it, so that only that one takes it back."""
+        return f"{self.node_id}\n{info}"
 
     def _now(self) -> float:
         """The time; in passing, what has expired is dropped once in a while."""

@@ -19,7 +19,7 @@ OWNER = """
 return redis.call('GET', KEYS[1]) or ''
 """
 
-# KEYS: hash of infos, sorted set of expiry times. ARGV: member, info, life in ms.
+# KEYS: hash of "node id, newline, info"; sorted set of expiry times. ARGV: member, such a value, life in ms.
 SET_PRESENT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -31,13 +31,16 @@ redis.call('PEXPIREAT', KEYS[2], last)
 return 1
 """
 
-# KEYS: as above. ARGV: member.
+# KEYS: as above. ARGV: member, node id. Left alone when another node has announced the member since.
 SET_ABSENT = """
+local value = redis.call('HGET', KEYS[1], ARGV[1])
+local ours = ARGV[2] .. '\\n'
+if not value or string.sub(value, 1, #ours) ~= ours then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """
 
-# KEYS: as above. Member and info in turn, of those not expired; the expired are dropped.
+# KEYS: as above. Member and value in turn, of those not expired; the expired are dropped.
 PRESENT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
