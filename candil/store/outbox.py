@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 from candil.store import tables as t
 from candil.store.rows import insert, many, one
 
-OPEN_STATES = ("pending", "sent")  # still to be worked on; received, dead and link_patient wait for nobody
+# Still to be worked on. link_patient is looked at again now and then: the patient may be registered meanwhile.
+OPEN_STATES = ("pending", "sent", "link_patient")
 
 
 class OutboxEventRow(msgspec.Struct, frozen=True):
@@ -56,8 +57,9 @@ def delivery(tx: Connection, delivery_id: str) -> DeliveryRow | None:
     return one(tx, select(t.deliveries).where(t.deliveries.c.id == delivery_id), DeliveryRow)
 
 
-def claim_due(tx: Connection, now: float, lease_until: float, limit: int) -> list[DeliveryRow]:
-    """Deliveries due and unleased, now leased to the caller, oldest first; a later revision waits for the earlier."""
+def claim_due(tx: Connection, now: float, lease_until: float, limit: int, *, target: str) -> list[DeliveryRow]:
+    """Deliveries of one target due and unleased, now leased to the caller, oldest first; a later revision
+    waits for the earlier."""
     d = t.deliveries.c
     earlier = t.deliveries.alias("earlier")
     blocked = (
@@ -67,14 +69,15 @@ def claim_due(tx: Connection, now: float, lease_until: float, limit: int) -> lis
                 earlier.c.consult_id == d.consult_id,
                 earlier.c.target == d.target,
                 earlier.c.revision < d.revision,
-                earlier.c.state.in_((*OPEN_STATES, "link_patient")),
+                earlier.c.state.in_(OPEN_STATES),
             )
         )
         .exists()
     )
     query = (
         select(t.deliveries)
-        .where(d.state.in_(OPEN_STATES), d.next_attempt_at <= now, d.lease_until <= now, ~blocked)
+        .where(d.target == target, d.state.in_(OPEN_STATES))
+        .where(d.next_attempt_at <= now, d.lease_until <= now, ~blocked)
         .order_by(d.next_attempt_at, d.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -145,8 +148,12 @@ def retry_now(tx: Connection, consult_id: str, target: str, now: float) -> None:
     )
 
 
-def events_without_delivery(tx: Connection, target: str, limit: int = 200) -> list[OutboxEventRow]:
-    """Events a target has no delivery for: it was added to the configuration after they happened."""
+def events_without_delivery(
+    tx: Connection, target: str, *, type: str, since: float = 0.0, limit: int = 200
+) -> list[OutboxEventRow]:
+    """Events of one type, not older than ``since``, that a target has no delivery for: it was added to the
+    configuration after they happened."""
     delivered = select(t.deliveries.c.event_id).where(t.deliveries.c.target == target)
-    query = select(t.outbox_events).where(t.outbox_events.c.id.not_in(delivered))
+    e = t.outbox_events.c
+    query = select(t.outbox_events).where(e.id.not_in(delivered), e.type == type, e.created_at >= since)
     return many(tx, query.order_by(t.outbox_events.c.created_at).limit(limit), OutboxEventRow)
