@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from candil.bus.port import Handler, Payload, RateDecision
 from candil.bus.state import Claims, Counters, Presences
-from candil.bus.topics import Topics, encode_payload
+from candil.bus.subscriptions import Subscriptions, encode_payload
 from candil.clock import Clock
 
 EXPIRE_EVERY_S = 60.0
@@ -14,7 +14,7 @@ class InProcessBus:
     def __init__(self, node_id: str, clock: Clock) -> None:
         self.node_id = node_id
         self._clock = clock
-        self._topics = Topics()
+        self._topics = Subscriptions()
         self._claims = Claims()
         self._presences = Presences()
         self._counters = Counters()

@@ -13,7 +13,7 @@ from candil.bus import scripts
 from candil.bus.link import RedisLink
 from candil.bus.port import MISSED, Handler, Payload, RateDecision
 from candil.bus.state import Claims, Counters, Presences, decide
-from candil.bus.topics import Topics, encode_payload
+from candil.bus.subscriptions import Subscriptions, encode_payload
 from candil.clock import Clock
 
 # How long, while Redis is away, another node's claim or presence is believed after it was last seen. The other
@@ -35,7 +35,7 @@ class RedisBus:
     def __init__(self, url: str, node_id: str, clock: Clock) -> None:
         self.node_id = node_id
         self._clock = clock
-        self._topics = Topics()
+        self._topics = Subscriptions()
         self._claims = Claims()
         self._presences = Presences()
         self._counters = Counters()

@@ -1,0 +1,56 @@
+"""Starting and ending servers for tests: by their own process id, with what they said when they fail."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A loopback TCP port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """One server started by a test; its output goes to a file that failures quote."""
+
+    def __init__(self, command: list[str], output: Path, answers: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        self.output = output
+        with output.open("ab") as sink:
+            self._process = subprocess.Popen(command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + timeout_s
+        while not answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{command[0]} did not come up:\n{output.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End at once, as a power cut would end it."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, signal_number: int = signal.SIGTERM, timeout_s: float = 15.0) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(signal_number)
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def pause(self) -> None:
+        """Keep its sockets open and answer nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
