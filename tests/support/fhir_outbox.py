@@ -1,0 +1,86 @@
+"""A real database with signed visits in its outbox, for the delivery tests."""
+
+from pathlib import Path
+
+import msgspec
+
+from candil.clock import ManualClock
+from candil.config.settings import StorageSettings
+from candil.consults.record import FinalRecord
+from candil.ids import RandomIds
+from candil.store import consults, outbox, staff
+from candil.store.database import Database
+from candil.store.open import migrate, open_database
+from ehr_bridge.aio.store import COMPLETED, OutboxDeliveryStore
+from ehr_bridge.aio.worker import DeliveryWorker
+from ehr_bridge.profiles.webhook import WebhookSettings
+from ehr_bridge.targets import Target
+from tests.support.fhir_records import full_record
+
+WEBHOOKS = WebhookSettings("https://candil.clinica.example", "https://candil.clinica.example/r/{consult_id}")
+
+
+class Outbox:
+    """Signed visits waiting for delivery, a clock moved by hand, and workers over both."""
+
+    def __init__(self, folder: Path, now: float) -> None:
+        settings = StorageSettings(data_dir=folder)
+        migrate(settings)
+        self.database: Database = open_database(settings)
+        self.clock = ManualClock(now)
+        self.ids = RandomIds()
+        self.store = OutboxDeliveryStore(self.database, self.ids)
+        self.changes: list[tuple[str, str, str]] = []
+
+    async def open(self) -> None:
+        row = staff.StaffRow("stf_1", "clinic", "d", "Dra.", "doctor", "", "s", "v", "es", self.clock.now())
+        await self.database.write(lambda tx: staff.add(tx, row))
+
+    async def sign(self, record: FinalRecord | None = None) -> FinalRecord:
+        """A signed visit: its event is in the outbox, no delivery yet."""
+        consult_id = self.ids.new_id("con")
+        record = msgspec.structs.replace(record or full_record(), consult_id=consult_id)
+        now = self.clock.now()
+        consult = consults.ConsultRow(
+            consult_id, "clinic", "stf_1", "finished", "s", "v", "n", "", 0, "", "es", now, 20, None, now
+        )
+        payload = record.to_json().decode()
+        event = outbox.OutboxEventRow(
+            self.ids.new_id("evt"), "clinic", consult_id, COMPLETED, record.revision, payload, now
+        )
+
+        def write(tx: object) -> None:
+            consults.add(tx, consult)  # type: ignore[arg-type]
+            outbox.add_event(tx, event)  # type: ignore[arg-type]
+
+        await self.database.write(write)
+        return record
+
+    def worker(self, *targets: Target) -> DeliveryWorker:
+        return DeliveryWorker(
+            self.store,
+            targets,
+            clock=self.clock,
+            webhooks=WEBHOOKS,
+            on_delivery_change=lambda *change: self.changes.append(change),
+            jitter=lambda: 0.5,
+        )
+
+    async def deliver(self, *targets: Target) -> None:
+        """One worker works off what is due now, then stops."""
+        worker = self.worker(*targets)
+        try:
+            await worker.run_until_idle()
+        finally:
+            await worker.aclose()
+
+    async def deliveries(self, record: FinalRecord) -> list[outbox.DeliveryRow]:
+        return await self.database.read(lambda tx: outbox.deliveries_of(tx, record.consult_id))
+
+    async def delivery(self, record: FinalRecord) -> outbox.DeliveryRow:
+        (row,) = await self.deliveries(record)
+        return row
+
+    def states(self, record: FinalRecord) -> list[str]:
+        """Every state the board was told of, in order."""
+        return [state for consult_id, _, state in self.changes if consult_id == record.consult_id]
