@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -15,6 +14,7 @@ from candil.consults.links import Seat
 from candil.ids import IdSource
 from candil.store.consults import ConsultRow
 from candil.store.database import Database
+from consent.wording import WordingCatalogue
 from webapp.assets import Assets
 from webapp.templating import Templates
 
@@ -40,7 +40,7 @@ class WebContext:
     assets: Assets
     templates: Templates
     share_texts: Callable[[ConsultRow, str, str], Mapping[str, str]]  # consult, link, locale -> sms, whatsapp, plain
-    consent_wording: Callable[[str], Any]  # locale -> consent.wording.Wording in force
+    wordings: WordingCatalogue
     notify_outbox: Callable[[], None]
 
     @property
