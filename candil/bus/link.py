@@ -71,6 +71,7 @@ class RedisLink:
         self._scripts: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
         self._connects = 0
+        self._closed = False
         self.healthy = False
 
     async def start(self) -> None:
@@ -80,6 +81,7 @@ class RedisLink:
 
     async def aclose(self) -> None:
         self.healthy = False
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -123,7 +125,7 @@ class RedisLink:
 
     async def _keep_connected(self) -> None:
         failures = 0
-        while True:
+        while not self._closed:  # a task group whose tasks failed swallows the cancellation of aclose
             was_connected = False
             try:
                 async with asyncio.TaskGroup() as group:
@@ -137,7 +139,8 @@ class RedisLink:
                 await self._client.connection_pool.disconnect(inuse_connections=True)
             self._first_attempt.set()
             failures = 1 if was_connected else failures + 1
-            await asyncio.sleep(backoff_s(failures))
+            if not self._closed:
+                await asyncio.sleep(backoff_s(failures))
 
     async def _connect(self, group: asyncio.TaskGroup) -> None:
         """Subscribe, prove that messages pass, restore what is ours, then start this connection's tasks.
