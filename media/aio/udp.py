@@ -1,0 +1,115 @@
+"""The UDP port: usually one socket, and one more for each advertised address that is this machine's own.
+
+A wildcard socket answers from whatever address routing prefers, and a browser drops an answer that
+does not come from where it asked. So own addresses get a socket of their own on the same port.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from media.aio.paths import Path
+
+SOCKET_BUFFER_BYTES = 4 << 20
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+class UdpSocket:
+    """One bound socket, its proven remote addresses, and when it is read."""
+
+    def __init__(self, sock: socket.socket, coalesce_s: float) -> None:
+        self.sock = sock
+        self.paths: dict[Any, Path] = {}
+        self.send = sock.sendto
+        self._coalesce_s = coalesce_s
+        self._drained_at = 0.0
+        self._poll_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self.sock.getsockname()[1]
+        return port
+
+    def open(self, drain: Callable[["UdpSocket", float], int], now: Callable[[], float]) -> None:
+        """``drain(self, now)`` reads and handles a batch, and tells how many datagrams it read."""
+        self._loop = asyncio.get_running_loop()
+        self._drain, self._now = drain, now
+        self._loop.add_reader(self.sock.fileno(), self._readable)
+
+    def close(self) -> None:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        self._loop.remove_reader(self.sock.fileno())
+        self.sock.close()
+
+    def _readable(self) -> None:
+        """Read what is there. Under load, wait a moment so that the next wake-up serves several packets."""
+        now = self._now()
+        self._drain(self, now)
+        if now - self._drained_at < 2 * self._coalesce_s:
+            self._loop.remove_reader(self.sock.fileno())
+            self._poll_timer = self._loop.call_later(self._coalesce_s, self._poll)
+        self._drained_at = now
+
+    def _poll(self) -> None:
+        """In place of the reader while packets come in quick succession."""
+        now = self._now()
+        if self._drain(self, now):
+            self._drained_at = now
+            self._poll_timer = self._loop.call_later(self._coalesce_s, self._poll)
+        else:
+            self._poll_timer = None
+            self._loop.add_reader(self.sock.fileno(), self._readable)
+
+
+def open_sockets(bind_host: str, port: int, advertised: tuple[str, ...], coalesce_s: float) -> list[UdpSocket]:
+    """All sockets of one port, the configured one first. Raises ``OSError`` when the port is taken."""
+    sockets = [_bind(bind_host, port, share=False)]
+    try:
+        port = sockets[0].getsockname()[1]
+        if bind_host in _WILDCARDS:
+            # Set after binding: another server on this port must still be an error.
+            sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            for host in advertised:
+                own = _bind_own(host, port)
+                if own is not None:
+                    sockets.append(own)
+            for sock in sockets:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return [UdpSocket(sock, coalesce_s) for sock in sockets]
+
+
+def _bind_own(host: str, port: int) -> socket.socket | None:
+    """A socket at one of this machine's addresses; None when the address is elsewhere (NAT 1:1)."""
+    try:
+        return _bind(host, port, share=True)
+    except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            return None
+        raise
+
+
+def _bind(host: str, port: int, *, share: bool) -> socket.socket:
+    version = ipaddress.ip_address(host).version
+    sock = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        if version == 6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        if share:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

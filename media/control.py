@@ -1,0 +1,119 @@
+"""RTCP of one session: what its messages change, and the reports it is due. Pure; the session sends."""
+
+from typing import Any
+
+from media import rtcp, rtp
+from media.downlink import Downlink
+from media.uplink import DEFAULT_RTT_S, Uplink
+
+REPORT_INTERVAL_S = 1.0
+"""While video flows, and for the first reports, which lip sync waits for."""
+AUDIO_REPORT_INTERVAL_S = 2.5
+"""With audio alone: each compound is about 100 bytes, and the line is thin."""
+FEEDBACK_INTERVAL_S = 0.1
+MAX_RTT_S = 10.0
+
+
+class RoundTrip:
+    """Smoothed round trip time of one session, from report blocks about what we sent."""
+
+    __slots__ = ("measured", "rtt_s")
+
+    def __init__(self) -> None:
+        self.rtt_s = DEFAULT_RTT_S
+        self.measured = False
+
+    def add(self, sample_s: float) -> None:
+        if not 0 <= sample_s <= MAX_RTT_S:
+            return
+        self.rtt_s = self.rtt_s * 0.75 + sample_s * 0.25 if self.measured else max(sample_s, 0.001)
+        self.measured = True
+
+
+def compact_ntp(ntp_s: float) -> int:
+    """The middle 32 bits of an NTP time, as LSR carries it."""
+    return int(ntp_s * 65536) & 0xFFFFFFFF
+
+
+def handle_rtcp(session: Any, data: bytes, now: float, ntp_now_s: float) -> None:
+    """Apply one decrypted compound that came from ``session``'s peer."""
+    for message in rtcp.parse_compound(data):
+        if isinstance(message, rtcp.ReportBlock):
+            _note_report_block(session, message, ntp_now_s)
+        elif isinstance(message, rtcp.SenderReport):
+            _note_sender_report(session, message, now, ntp_now_s)
+        elif isinstance(message, rtcp.Nack):
+            sink = session.sinks_by_ssrc.get(message.media_ssrc)
+            if sink is not None and sink.kind == rtp.VIDEO:
+                session.repeat_packets(sink, message.seqs, now)
+        elif isinstance(message, rtcp.KeyframeRequest):
+            sink = session.sinks_by_ssrc.get(message.media_ssrc)
+            if sink is not None and sink.attached and sink.source is not None:
+                sink.source.want_keyframe()
+        elif isinstance(message, rtcp.Remb):
+            session.remb_bps = message.bitrate_bps
+
+
+def _note_report_block(session: Any, block: rtcp.ReportBlock, ntp_now_s: float) -> None:
+    sink = session.sinks_by_ssrc.get(block.ssrc)
+    if sink is None:
+        return
+    sink.note_report(block)
+    if block.lsr:
+        elapsed = (compact_ntp(ntp_now_s) - block.lsr - block.dlsr) & 0xFFFFFFFF
+        session.round_trip.add(elapsed / 65536)
+
+
+def _note_sender_report(session: Any, report: rtcp.SenderReport, now: float, ntp_now_s: float) -> None:
+    uplink = session.ssrcs.get(report.ssrc)
+    if uplink is None or report.ssrc != uplink.ssrc:
+        return
+    uplink.note_sender_report(report, now)
+    if session.ntp_offset_s is None:
+        session.ntp_offset_s = ntp_now_s - report.ntp / 2**32
+
+
+def build_reports(session: Any, now: float, ntp_now_s: float) -> bytes:
+    """One compound: sender reports of what the peer gets, report blocks on what it sends, CNAMEs, REMB."""
+    blocks = [block for uplink in session.uplinks.values() if (block := uplink.report_block(now)) is not None]
+    parts: list[bytes] = []
+    names: dict[int, str] = {}
+    for sink in session.sinks_by_ssrc.values():
+        report = _sender_report(sink, ntp_now_s)
+        if report is not None:
+            parts.append(rtcp.sender_report(report, blocks))
+            blocks = []
+            names[sink.ssrc] = sink.publisher
+    if not parts:
+        parts.append(rtcp.receiver_report(session.feedback_ssrc, blocks))
+        names[session.feedback_ssrc] = session.id
+    parts.append(rtcp.source_description(names))
+    video: Uplink = session.uplinks[rtp.VIDEO]
+    if video.ssrc and video.active:
+        parts.append(rtcp.remb(session.feedback_ssrc, session.max_video_bitrate_bps, [video.ssrc]))
+    return b"".join(parts)
+
+
+def _sender_report(sink: Downlink, ntp_now_s: float) -> rtcp.SenderReport | None:
+    """The publisher's own clock mapping, carried over to the timestamps this receiver sees."""
+    if not sink.attached or sink.source is None:
+        return None
+    offset_s = sink.source_ntp_offset_s()
+    timestamp = None if offset_s is None else sink.source.timestamp_at(ntp_now_s, offset_s)
+    if timestamp is None:
+        return None
+    return rtcp.SenderReport(
+        sink.ssrc,
+        int(ntp_now_s * 2**32) & 0xFFFFFFFFFFFFFFFF,
+        (timestamp + sink.ts_shift) & rtp.TS_MASK,
+        sink.packets & 0xFFFFFFFF,
+        sink.bytes & 0xFFFFFFFF,
+    )
+
+
+def report_interval_s(session: Any) -> float:
+    """How long until the next compound."""
+    video = session.uplinks[rtp.VIDEO].active or any(
+        sink.attached and sink.kind == rtp.VIDEO for sink in session.sinks_by_ssrc.values()
+    )
+    return REPORT_INTERVAL_S if video or session.reports_sent < 4 else AUDIO_REPORT_INTERVAL_S

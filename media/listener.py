@@ -1,0 +1,23 @@
+"""What a media session tells its owner. Calls come on the event loop, one at a time, and must not block."""
+
+from typing import Protocol
+
+
+class SessionListener(Protocol):
+    def on_offer(self, session_id: str, sdp: str) -> None:
+        """An SDP offer for the participant's browser; the server is always the offerer."""
+
+    def on_connected(self, session_id: str) -> None:
+        """ICE and DTLS are done: media can flow."""
+
+    def on_path_lost(self, session_id: str) -> None:
+        """Nothing heard for ``MediaConfig.path_lost_s``; the session waits for the peer to come back."""
+
+    def on_path_restored(self, session_id: str) -> None:
+        """Heard again after ``on_path_lost``."""
+
+    def on_media(self, session_id: str, kind: str, active: bool) -> None:
+        """First RTP of ``audio`` or ``video`` seen, or none for ``MediaConfig.media_silent_s``."""
+
+    def on_closed(self, session_id: str, reason: str) -> None:
+        """The last call. Reasons: left, replaced, peer_closed, handshake_failed, silent, server_closed."""

@@ -1,0 +1,52 @@
+"""Which packets of a source are missing, and when to ask for them again."""
+
+MAX_MISSING = 200
+"""More than this at once is not repaired packet by packet: a key frame costs less."""
+MAX_TRIES = 8
+MIN_RETRY_S = 0.040
+REORDER_S = 0.010
+"""A packet is given this long to arrive late before it is asked for."""
+
+
+class MissingPackets:
+    """Sequence numbers of one source that have not come. Times in seconds of any one clock."""
+
+    __slots__ = ("_missing", "gave_up")
+
+    def __init__(self) -> None:
+        self._missing: dict[int, tuple[int, float]] = {}  # seq -> (tries so far, next try)
+        self.gave_up = 0
+
+    def __len__(self) -> int:
+        return len(self._missing)
+
+    def add_gap(self, first: int, count: int, now: float) -> bool:
+        """``count`` numbers from ``first`` on were skipped. False when that is too many to repair."""
+        if count + len(self._missing) > MAX_MISSING:
+            self._missing.clear()
+            return False
+        for offset in range(count):
+            self._missing[(first + offset) & 0xFFFF] = (0, now + REORDER_S)
+        return True
+
+    def remove(self, seq: int) -> int:
+        """The packet came. How often it had been asked for, 0 when it was only late, -1 if not missed."""
+        entry = self._missing.pop(seq, None)
+        return -1 if entry is None else entry[0]
+
+    def due(self, now: float, rtt_s: float) -> list[int]:
+        """Numbers to ask for now, oldest first. Each is asked again after one round trip, at most eight times."""
+        seqs: list[int] = []
+        for seq, (tries, at) in list(self._missing.items()):
+            if at > now:
+                continue
+            if tries >= MAX_TRIES:
+                del self._missing[seq]
+                self.gave_up += 1
+                continue
+            self._missing[seq] = (tries + 1, now + max(MIN_RETRY_S, rtt_s * 1.1))
+            seqs.append(seq)
+        return seqs
+
+    def clear(self) -> None:
+        self._missing.clear()
