@@ -192,6 +192,8 @@ class SecuritySettings:
 
 @dataclass(frozen=True)
 class LogSettings:
+    """What is written to standard error, one JSON object a line; identifiers only, never a patient's data."""
+
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _doc("Least level that is written to stderr.", "INFO")
 
 

@@ -1,0 +1,5 @@
+import sys
+
+from candil.cli import main
+
+sys.exit(main())

@@ -1,0 +1,81 @@
+"""``candil add-staff`` and ``candil add-api-key``."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from candil.clock import SystemClock
+from candil.config import Settings
+from candil.consults import accounts
+from candil.consults.permissions import Role
+from candil.errors import Refused
+from candil.ids import RandomIds
+from candil.passwords import MIN_LENGTH, hash_password
+from candil.store.open import migrate, open_database
+from candil.store.tx import Transaction
+
+T = TypeVar("T")
+
+
+def staff_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("login", help="what the person types to sign in")
+    parser.add_argument("name", help="as patients see it: 'Dra. Ana Rojas'")
+    parser.add_argument("--role", choices=[str(role) for role in accounts.STAFF_ROLES], default="doctor")
+    parser.add_argument("--licence", default="", help="a doctor's licence number")
+    parser.add_argument("--locale", choices=("es", "en"), default="es")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+
+def add_staff(settings: Settings, options: argparse.Namespace) -> int:
+    new = accounts.NewStaff(
+        login=options.login,
+        name=options.name,
+        role=Role(options.role),
+        password_hash=hash_password(_password(options.password_stdin)),
+        practitioner_system=settings.clinic.practitioner_system,
+        practitioner_value=options.licence,
+        locale=options.locale,
+    )
+    now, ids = SystemClock().now(), RandomIds()
+    row = in_database(settings, lambda tx: accounts.add(tx, new, clinic_id=settings.clinic.id, now=now, ids=ids))
+    print(f"{row.login} ({row.role}) may sign in at {settings.server.public_url}/login")
+    return 0
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = getpass.getpass("Password: ")
+        if password != getpass.getpass("Again: "):
+            raise Refused("password_differs", "The two passwords differ.")
+    if len(password) < MIN_LENGTH:
+        raise Refused("password_short", f"The password needs at least {MIN_LENGTH} characters.")
+    return password
+
+
+def key_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="which system will use it")
+
+
+def add_api_key(settings: Settings, options: argparse.Namespace) -> int:
+    now, ids, clinic_id = SystemClock().now(), RandomIds(), settings.clinic.id
+    token = in_database(
+        settings, lambda tx: accounts.add_api_key(tx, options.name, clinic_id=clinic_id, now=now, ids=ids)
+    )
+    print(token)
+    print("Keep it now: it is not shown again. Send it as: Authorization: Bearer <key>", file=sys.stderr)
+    return 0
+
+
+def in_database(settings: Settings, function: Callable[[Transaction], T]) -> T:
+    """Run one write on the migrated database."""
+    migrate(settings.storage)
+    db = open_database(settings.storage)
+    try:
+        return asyncio.run(db.write(function))
+    finally:
+        db.close()

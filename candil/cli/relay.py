@@ -1,0 +1,17 @@
+"""``candil turn-config``: coturn's configuration, from the same settings that Candil itself uses."""
+
+import argparse
+import sys
+
+from candil.app import turn_config
+from candil.config import Settings
+from turn import coturn_command
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    coturn_command.add_arguments(parser)
+
+
+def print_turn_config(settings: Settings, options: argparse.Namespace) -> int:
+    sys.stdout.write(coturn_command.configuration(options, turn_config(settings), settings.media))
+    return 0

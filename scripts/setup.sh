@@ -1,0 +1,38 @@
+# Shared by ./start and ./test: a virtual environment of this folder with the pinned dependencies.
+# Usage: . scripts/setup.sh; setup demo|test
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_python() {
+    for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+        if command -v "$name" >/dev/null 2>&1 &&
+            "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return 0
+        fi
+    done
+    say "Candil needs Python 3.11 or newer. On Debian or Ubuntu: sudo apt-get install python3 python3-venv"
+    return 1
+}
+
+setup() {
+    wanted="requirements-$1.lock"
+    mark=".venv/.installed-$1"
+    if [ ! -x .venv/bin/python ]; then
+        python=$(find_python) || exit 1
+        if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+            say "Python cannot make environments here. On Debian or Ubuntu: sudo apt-get install python3-venv"
+            exit 1
+        fi
+        say "Making the environment in .venv (once, a minute or two)..."
+        "$python" -m venv .venv || { rm -rf .venv; exit 1; }
+    fi
+    if ! cmp -s "$wanted" "$mark"; then
+        say "Installing the pinned dependencies ($wanted)..."
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$wanted" || {
+            say "The dependencies could not be installed. Is there a connection to the Internet?"
+            exit 1
+        }
+        cp "$wanted" "$mark"
+    fi
+}
