@@ -20,6 +20,7 @@ from ehr_bridge.mapping.document_reference import map_document_reference
 from ehr_bridge.mapping.encounter import map_encounter
 from ehr_bridge.mapping.medication_request import map_medication_request
 from ehr_bridge.mapping.next_action import map_next_action, next_action_id
+from ehr_bridge.mapping.plain import clean_record
 from ehr_bridge.mapping.provenance import map_provenance
 from ehr_bridge.targets import FhirTarget
 
@@ -40,7 +41,7 @@ def build_transaction(record: FinalRecord, target: FhirTarget, version: str = __
     """Map the record for this target. Raises MappingRefused with the field's name when it cannot be said."""
     if record.revision != 1:
         raise MappingRefused("revision", "only the first signed revision can be sent as a create")
-    context = MappingContext(record, target, version)
+    context = MappingContext(clean_record(record), target, version, record.sha256())
     resources = _resources(context)
     provenance = context.provenance
     entries = [_create(id_, resource, target) for id_, resource in resources]

@@ -143,8 +143,12 @@ def _check_name(name: str) -> None:
 
 
 def _check_url(where: str, setting: str, url: str, *, allow_query: bool = False) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise _fail(where, setting, "must start with https:// or http:// and name a host")
     if parts.username or parts.password:
         raise _fail(where, setting, "must not contain a user name or password; use the auth settings")

@@ -1,5 +1,6 @@
 """One step of one delivery over the network: send it, or prove that it arrived."""
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -27,8 +28,8 @@ class Sender:
     async def step(self, delivery: ClaimedDelivery, target: Target) -> Outcome:
         try:
             record = decode(delivery.payload)
-        except msgspec.ValidationError:
-            return Hopeless("the stored event is not a signed record of this version")
+        except msgspec.DecodeError as error:
+            return Hopeless(f"the stored event is not a signed record of this version: {_place(error)}")
         if isinstance(target, WebhookTarget):
             return await self._webhook(delivery, record, target)
         try:
@@ -84,3 +85,9 @@ class Sender:
 
     def _retry_after(self, answer: HttpAnswer) -> float | None:
         return parse_retry_after(answer.retry_after, self._now())
+
+
+def _place(error: msgspec.DecodeError) -> str:
+    """Only where the record is wrong: the library's message quotes what it found there."""
+    found = re.search(r"at `\$\.?([\w.\[\]]*)`", str(error))
+    return found.group(1) if found else "not readable"

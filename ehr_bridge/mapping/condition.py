@@ -1,6 +1,6 @@
 """The diagnostic impression: text always, a code only when the clinic's own list gave one."""
 
-from urllib.parse import urlsplit
+import re
 
 from fhir.resources.R4B.condition import Condition
 
@@ -9,7 +9,9 @@ from ehr_bridge import codes
 from ehr_bridge.codes import Json
 from ehr_bridge.errors import MappingRefused
 from ehr_bridge.mapping import times
-from ehr_bridge.mapping.context import MappingContext, required_text
+from ehr_bridge.mapping.context import MappingContext, is_absolute_uri, required_text
+
+_CODE = re.compile(r"^\S+( \S+)*$")
 
 
 def map_condition(context: MappingContext) -> Condition:
@@ -38,9 +40,9 @@ def _diagnosis_concept(diagnosis: Diagnosis) -> Json:
     concept: Json = {"text": required_text(diagnosis.text, "diagnosis.text")}
     if not diagnosis.code:
         return concept
-    if not urlsplit(diagnosis.code_system).scheme:
+    if not is_absolute_uri(diagnosis.code_system):
         raise MappingRefused("diagnosis.code_system", "must be a URI when a code is given")
-    if diagnosis.code != diagnosis.code.strip():
-        raise MappingRefused("diagnosis.code", "has spaces around it")
+    if not _CODE.match(diagnosis.code):
+        raise MappingRefused("diagnosis.code", "is not a code: it has spaces at an end or two in a row")
     concept["coding"] = [codes.coding(diagnosis.code_system, diagnosis.code, diagnosis.code_display)]
     return concept

@@ -1,14 +1,12 @@
 """The consent to the virtual modality, one per visit, recorded before the call began."""
 
-from urllib.parse import urlsplit
-
 from fhir.resources.R4B.consent import Consent
 
 from ehr_bridge import codes
 from ehr_bridge.codes import Json
 from ehr_bridge.errors import MappingRefused
 from ehr_bridge.mapping import times
-from ehr_bridge.mapping.context import MappingContext
+from ehr_bridge.mapping.context import MappingContext, is_absolute_uri
 from ehr_bridge.wording import consent_title
 
 
@@ -59,6 +57,6 @@ def _performer(context: MappingContext) -> Json:
 
 
 def _wording_uri(uri: str) -> str:
-    if not urlsplit(uri).scheme or any(character.isspace() for character in uri):
+    if not is_absolute_uri(uri):
         raise MappingRefused("consent.wording_uri", "must be the absolute URI of the wording that was shown")
     return uri

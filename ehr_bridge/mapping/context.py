@@ -14,6 +14,7 @@ from ehr_bridge.targets import FhirTarget
 
 # Version 5 UUIDs in this namespace name our bundle entries; the value is arbitrary and must never change.
 _NAMESPACE = uuid.UUID("6f1a3f0e-5a0b-5d0c-9d55-1f1f6f1c7a42")
+_URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$")
 _ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _XHTML = "http://www.w3.org/1999/xhtml"
 
@@ -54,11 +55,13 @@ def identifier_query(system: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class MappingContext:
-    """One record on its way to one target."""
+    """One record on its way to one target. ``record`` is cleaned for FHIR; ``signed_sha256`` is the SHA-256 of
+    the record as it was signed."""
 
     record: FinalRecord
     target: FhirTarget
     version: str
+    signed_sha256: str
 
     def business_id(self, type_: str, kind: str, suffix: str = "") -> BusinessId:
         consult = self.record.consult_id
@@ -120,9 +123,13 @@ class MappingContext:
 
 def conditional_reference(type_: str, identifier: Identifier, field: str) -> Json:
     """``Type?identifier=system|value``: the server resolves it, or refuses the whole transaction."""
-    if not identifier.system.strip() or not identifier.value.strip():
-        raise MappingRefused(field, "needs a system and a value")
+    if not is_absolute_uri(identifier.system) or not identifier.value.strip():
+        raise MappingRefused(field, "needs a system (a URI) and a value")
     return {"reference": f"{type_}?{identifier_query(identifier.system, identifier.value)}"}
+
+
+def is_absolute_uri(uri: str) -> bool:
+    return bool(_URI.match(uri))
 
 
 def required_text(value: str, field: str) -> str:

@@ -27,7 +27,7 @@ def map_document_reference(context: MappingContext) -> DocumentReference:
         "subject": context.patient(),
         "date": times.instant(record.signed_at, "signed_at"),
         "author": [context.practitioner()],
-        "description": f"{note_title(record.locale)} · SHA-256 {record.sha256()}",
+        "description": f"{note_title(record.locale)} · SHA-256 {context.signed_sha256}",
         "content": [{"attachment": _attachment(context, note)}],
         "context": {
             "encounter": [context.encounter.reference()],
