@@ -7,6 +7,9 @@ from candil.errors import ConfigError
 from turn.coturn_config import CoturnSettings, load_template, render_coturn_config
 from turn.ice_servers import TurnConfig, parse_turn_uri
 
+_OTHERS_IN_A_ROOM = 5
+_HEADROOM = 1.5  # for audio, repair packets and headers
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What cannot be known from Candil's settings, because it belongs to the machine of coturn."""
@@ -59,7 +62,14 @@ def configuration(arguments: argparse.Namespace, turn: TurnConfig, media: MediaS
         private_key_file=arguments.key,
         pid_file=arguments.pid_file,
         user_db=arguments.user_db,
+        max_bytes_per_s=_max_bytes_per_s(media.max_video_bps),
     )
     if not settings.certificate_file and any(uri.transport == "tls" for uri in uris):
         raise ConfigError("turn_tls", "[turn] uris name a turns: address: give --certificate and --key.")
     return render_coturn_config(load_template(), settings)
+
+
+def _max_bytes_per_s(max_video_bps: int) -> int:
+    """Room for one participant to see everybody else at the most that is allowed."""
+    needed = int(max_video_bps * _OTHERS_IN_A_ROOM * _HEADROOM / 8)
+    return max(CoturnSettings.max_bytes_per_s, needed)

@@ -127,6 +127,7 @@ async def test_neither_links_nor_queries_nor_referrers_are_written_down(tmp_path
 async def test_web_sockets_pass(tmp_path: Path) -> None:
     backend_port = free_port()
     async with backend(backend_port), nginx(tmp_path, backend_port) as (session, url):
-        async with session.ws_connect(f"{url}/ws") as socket:
-            await socket.send_str("hola")
-            assert (await socket.receive(5)).data == "hola"
+        socket = await session.ws_connect(f"{url}/ws")
+        await socket.send_str("hola")
+        assert (await socket.receive(5)).data == "hola"
+        await socket.close()

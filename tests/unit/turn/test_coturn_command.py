@@ -40,6 +40,12 @@ def test_ports_behind_a_forwarder_and_further_media_addresses_are_arguments() ->
     assert "allowed-peer-ip=10.0.0.9" in lines
 
 
+def test_the_rate_limit_leaves_room_for_five_others_at_the_rate_that_is_allowed() -> None:
+    assert "max-bps=500000" in write(*TLS)
+    rich = MediaSettings(advertised_addresses=("203.0.113.7",), max_video_bps=2_000_000)
+    assert "max-bps=1875000" in write(*TLS, media=rich)
+
+
 @pytest.mark.parametrize(
     ("arguments", "changes", "said"),
     [
