@@ -1,0 +1,95 @@
+"""Feedback decoded by an independent reader written from the draft."""
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.transport_cc import MAX_PACKETS, FeedbackRecorder
+
+
+def decode(fci: bytes) -> tuple[int, int, dict[int, float]]:
+    base, count = struct.unpack_from("!HH", fci)
+    reference_s, feedback_count = int.from_bytes(fci[4:7], "big") * 0.064, fci[7]
+    symbols: list[int] = []
+    offset = 8
+    while len(symbols) < count:
+        (chunk,) = struct.unpack_from("!H", fci, offset)
+        offset += 2
+        if not chunk & 0x8000:
+            symbols += [chunk >> 13 & 3] * (chunk & 0x1FFF)
+        elif chunk & 0x4000:
+            symbols += [chunk >> (12 - 2 * i) & 3 for i in range(7)]
+        else:
+            symbols += [chunk >> (13 - i) & 1 for i in range(14)]
+    arrivals: dict[int, float] = {}
+    at = reference_s
+    for index, symbol in enumerate(symbols[:count]):
+        if symbol == 1:
+            at += fci[offset] * 0.00025
+            offset += 1
+        elif symbol == 2:
+            at += struct.unpack_from("!h", fci, offset)[0] * 0.00025
+            offset += 2
+        else:
+            continue
+        arrivals[(base + index) & 0xFFFF] = at
+    assert offset == len(fci)
+    return base, feedback_count, arrivals
+
+
+def test_losses_large_gaps_and_wrap() -> None:
+    recorder = FeedbackRecorder()
+    sent = {65530 + i: 100.0 + i * 0.02 for i in range(5)} | {2: 101.5, 3: 101.5005}
+    for seq, at in sent.items():
+        recorder.add(seq & 0xFFFF, at)
+    fci = recorder.drain()
+    assert fci is not None
+    base, count, arrivals = decode(fci)
+    assert (base, count) == (65530, 0)
+    assert arrivals.keys() == sent.keys()
+    assert all(abs(arrivals[seq] - at) < 0.0003 for seq, at in sent.items())
+    assert recorder.drain() is None
+
+
+def test_a_loss_between_two_messages_is_reported() -> None:
+    recorder = FeedbackRecorder()
+    recorder.add(10, 1.0)
+    recorder.drain()
+    recorder.add(13, 1.1)
+    fci = recorder.drain()
+    assert fci is not None
+    base, count, arrivals = decode(fci)
+    assert (base, count, list(arrivals)) == (11, 1, [13])
+    assert struct.unpack_from("!H", fci, 2) == (3,)
+
+
+def test_a_late_packet_is_reported_by_moving_the_base_back() -> None:
+    recorder = FeedbackRecorder()
+    recorder.add(10, 1.0)
+    recorder.add(12, 1.01)
+    recorder.drain()
+    recorder.add(11, 1.2)
+    recorder.add(13, 1.21)
+    fci = recorder.drain()
+    assert fci is not None
+    base, _, arrivals = decode(fci)
+    assert base == 11
+    assert arrivals.keys() == {11, 13}
+
+
+@given(st.lists(st.tuples(st.integers(0, 65535), st.floats(0, 30)), max_size=400))
+def test_any_arrivals_make_bounded_readable_feedback(arrivals: list[tuple[int, float]]) -> None:
+    recorder = FeedbackRecorder()
+    now = 1000.0
+    for number, (seq, step) in enumerate(arrivals):
+        now += step / 10
+        recorder.add(seq, now)
+        if number % 50 == 49:
+            fci = recorder.drain()
+            if fci is not None:
+                decode(fci)
+    fci = recorder.drain()
+    if fci is not None:
+        assert len(fci) < 8 + MAX_PACKETS * 4
+        decode(fci)
