@@ -20,7 +20,8 @@ RUN /opt/candil/bin/pip install --no-cache-dir --no-deps .
 
 # A FHIR R4 server to see records arrive in; a clinic puts its own EHR in its place.
 FROM build AS build-fhir
-RUN /opt/candil/bin/pip install --no-cache-dir '.[demo]'
+COPY requirements-demo.lock ./
+RUN /opt/candil/bin/pip install --no-cache-dir -r requirements-demo.lock
 
 FROM base AS fhir
 COPY --from=build-fhir /opt/candil /opt/candil

@@ -1,10 +1,11 @@
 # The real parts that the tests run against, from the distribution's packages.
 
-PACKAGES="chromium firefox-esr coturn redis-server postgresql nodejs npm nginx espeak-ng fonts-dejavu-core nftables iproute2 docker-compose"
+PACKAGES="chromium firefox-esr coturn redis-server postgresql nodejs npm nginx espeak-ng fonts-dejavu-core nftables iproute2 docker-compose systemd"
 
 missing_packages() {
     for pair in chromium:chromium firefox-esr:firefox-esr coturn:turnserver redis-server:redis-server nodejs:node \
-        npm:npm nginx:/usr/sbin/nginx espeak-ng:espeak-ng docker-compose:docker-compose; do
+        npm:npm nginx:/usr/sbin/nginx espeak-ng:espeak-ng docker-compose:docker-compose \
+        systemd:systemd-analyze; do
         command -v "${pair#*:}" >/dev/null 2>&1 || printf '%s ' "${pair%%:*}"
     done
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || printf 'postgresql '
