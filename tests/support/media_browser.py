@@ -1,15 +1,18 @@
 """Real Chromium pages as participants of a MediaServer in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from candil.clock import SystemClock
 from candil.errors import PeerError
+from candil.ids import RandomIds
 from media.aio.server import MediaServer
 from media.aio.session import MediaSession
+from media.config import MediaConfig
 
 ORIGIN = "https://participant.test/"
 FLAGS = [
@@ -21,9 +24,9 @@ FLAGS = [
 
 HTML = """<!doctype html><title>participant</title><script>
 let pc = null, stream = null;
-async function capture(audio, video) {
+async function capture(audio, video, width, frameRate) {
   stream = await navigator.mediaDevices.getUserMedia(
-    {audio, video: video && {width: 320, height: 240, frameRate: 15}});
+    {audio, video: video && {width, height: width * 3 / 4, frameRate}});
 }
 async function accept(sdp, rewrite) {
   if (!pc) {
@@ -81,6 +84,31 @@ async function sent() {
   return result;
 }
 </script><body></body>"""
+
+
+async def eventually(
+    holds: Callable[[], Awaitable[bool] | bool], what: str, timeout_s: float = 15.0, step_s: float = 0.1
+) -> None:
+    """Wait for a condition; the failure says what was missing."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        result = holds()
+        if await result if isinstance(result, Awaitable) else result:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what}")
+        await asyncio.sleep(step_s)
+
+
+@asynccontextmanager
+async def media_server(**changes: Any) -> AsyncIterator[MediaServer]:
+    """A server on a free port of this machine's loopback."""
+    server = MediaServer(MediaConfig(bind_host="127.0.0.1", **changes), SystemClock(), RandomIds())
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.aclose()
 
 
 @asynccontextmanager
@@ -155,13 +183,35 @@ class BrowserParticipant:
     async def sent(self) -> dict[str, Any]:
         return await self.page.evaluate("sent()")
 
-    async def hears_and_sees(self, other: str, frames: int = 15, energy: float = 0.0) -> bool:
-        stats = (await self.received()).get(other, {})
-        return stats.get("frames", 0) > frames and stats.get("energy", 0.0) > energy
+    async def of(self, other: str) -> dict[str, Any]:
+        """What this page has decoded of ``other`` so far."""
+        return (await self.received()).get(other, {})
+
+    async def hears_and_sees(self, *others: str, timeout_s: float = 15.0) -> None:
+        """Wait until more frames are decoded and more sound is played of each of ``others`` than now."""
+        before = await self.received()
+
+        async def grown() -> bool:
+            after = await self.received()
+            return all(
+                after.get(other, {}).get("frames", 0) >= before.get(other, {}).get("frames", 0) + 10
+                and after.get(other, {}).get("energy", 0.0) > before.get(other, {}).get("energy", 0.0) + 1e-4
+                for other in others
+            )
+
+        await eventually(grown, f"{self.name} hears and sees {others}", timeout_s)
 
 
 async def participant(
-    browser: Browser, server: MediaServer, room_id: str, name: str, *, audio: bool = True, video: bool = True
+    browser: Browser,
+    server: MediaServer,
+    room_id: str,
+    name: str,
+    *,
+    audio: bool = True,
+    video: bool = True,
+    width: int = 320,
+    frame_rate: int = 15,
 ) -> BrowserParticipant:
     """A page ready to join, its devices captured."""
     context = await browser.new_context(permissions=["camera", "microphone"])
@@ -169,5 +219,5 @@ async def participant(
     await page.route(ORIGIN + "**", lambda route: route.fulfill(body=HTML, content_type="text/html"))
     await page.goto(ORIGIN)
     if audio or video:
-        await page.evaluate("([audio, video]) => capture(audio, video)", [audio, video])
+        await page.evaluate("args => capture(...args)", [audio, video, width, frame_rate])
     return BrowserParticipant(page, server, room_id, name)
