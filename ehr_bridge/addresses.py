@@ -8,8 +8,8 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 def is_allowed(address: str, *, allow_private: bool) -> bool:
     """True when a connection may be made to this literal address.
 
-    Without ``allow_private`` only globally routable unicast. With it also the clinic's own network and this
-    machine, but never link-local (cloud metadata lives there), multicast or unspecified.
+    Without ``allow_private`` only globally routable unicast. With it also the clinic's own networks (private,
+    shared, unique-local) and this machine, but never link-local (cloud metadata lives there), multicast or unspecified.
     """
     try:
         ip = _unwrap(ip_address(address.split("%", 1)[0]))
@@ -19,7 +19,7 @@ def is_allowed(address: str, *, allow_private: bool) -> bool:
         return False
     if ip.is_global:
         return True
-    return allow_private and (ip.is_private or ip.is_loopback) and not _is_reserved(ip)
+    return allow_private and (ip.is_loopback or not ip.is_reserved)
 
 
 def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -31,8 +31,3 @@ def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if ip.teredo is not None:
         return ip.teredo[1]
     return ip.ipv4_mapped or ip.sixtofour or ip
-
-
-def _is_reserved(ip: IPv4Address | IPv6Address) -> bool:
-    """Reserved for no use yet; IPv6 loopback counts as reserved by the registry, and is not meant here."""
-    return ip.is_reserved and not ip.is_loopback

@@ -23,6 +23,7 @@ RETRY_AFTER_LIMIT_S: Final = _DAY
 LINK_PATIENT_DELAYS_S: Final = (15 * 60.0,) * 96 + (6 * _HOUR,)
 """A patient is often registered in the EHR within the day: every 15 minutes for a day, then every 6 hours."""
 RACE_TRIES: Final = 4
+ENDPOINT_GONE: Final = "endpoint_gone"
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,6 @@ class Decision:
     next_attempt_at: float
     last_error: str = ""
     detail: str = ""
-    disable_target: bool = False
 
 
 def decide(progress: Progress, outcome: Outcome, schedule: Schedule, now: float, jitter: float) -> Decision:
@@ -145,7 +145,7 @@ def decide(progress: Progress, outcome: Outcome, schedule: Schedule, now: float,
         case Unreachable(why):
             return _later(_open(progress.state), attempts, schedule, now, jitter, why)
         case Gone(why):
-            return Decision("dead", attempts, now, why, disable_target=True)
+            return Decision("dead", attempts, now, f"{ENDPOINT_GONE}; {why}")
         case Answered(status, why, retry_after_s):
             state = _open(progress.state)
             if status == 409 and attempts <= RACE_TRIES:

@@ -1,6 +1,7 @@
 """One bounded HTTP exchange. Redirects are never followed, answers never read past a limit, and for webhooks
 the address that was checked is the address that is connected to."""
 
+import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def guarded_socket(reach: Reach) -> Callable[[AddrInfoType], socket.socket]:
     def make(info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
         if not is_allowed(str(address[0]), allow_private=reach is Reach.PUBLIC_OR_PRIVATE):
-            raise AddressNotAllowed(NOT_ALLOWED)
+            raise AddressNotAllowed(errno.EACCES, NOT_ALLOWED)
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make

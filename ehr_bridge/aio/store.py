@@ -1,17 +1,17 @@
 """What the delivery worker needs of storage, and how the outbox tables give it."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from candil.ids import IdSource
-from candil.store import outbox
-from candil.store import tables as t
+from candil.store import meta, outbox
 from candil.store.database import Database
 from candil.store.outbox import DeliveryRow, OutboxEventRow
-from ehr_bridge.delivery import Decision, DeliveryState
+from ehr_bridge.delivery import ENDPOINT_GONE, Decision, DeliveryState
 from ehr_bridge.targets import Target, WebhookTarget
 
 COMPLETED = "consultation.completed"
@@ -32,6 +32,12 @@ class ClaimedDelivery:
     attempts: int
     payload: str
     created_at: float
+    last_error: str = ""
+
+    @property
+    def replayed_to_gone(self) -> bool:
+        """A person asked for another try although the endpoint had answered 410."""
+        return self.last_error.startswith(ENDPOINT_GONE)
 
 
 class DeliveryStore(Protocol):
@@ -49,8 +55,11 @@ class DeliveryStore(Protocol):
     async def earliest_due(self) -> float | None:
         """When the next delivery of any target wants attention."""
 
-    async def gone_targets(self) -> set[str]:
-        """Targets whose endpoint answered 410 and that nobody replayed since."""
+    async def gone(self, target: WebhookTarget) -> bool:
+        """True once this endpoint answered 410. Another URL under the same name is another endpoint."""
+
+    async def set_gone(self, target: WebhookTarget, gone: bool) -> None:
+        """Switch an endpoint off, or on again after a replayed delivery went through."""
 
 
 class OutboxDeliveryStore:
@@ -102,10 +111,11 @@ class OutboxDeliveryStore:
     async def earliest_due(self) -> float | None:
         return await self._database.read(outbox.earliest_due)
 
-    async def gone_targets(self) -> set[str]:
-        d = t.deliveries.c
-        query = select(d.target).where(d.state == "dead", d.last_error.startswith("endpoint_gone")).distinct()
-        return await self._database.read(lambda tx: set(tx.scalars(query)))
+    async def gone(self, target: WebhookTarget) -> bool:
+        return await self._database.read(lambda tx: meta.get(tx, _gone_key(target))) == "gone"
+
+    async def set_gone(self, target: WebhookTarget, gone: bool) -> None:
+        await self._database.write(lambda tx: meta.put(tx, _gone_key(target), "gone" if gone else "open"))
 
     def _new_delivery(self, event: OutboxEventRow, target: str, now: float) -> DeliveryRow:
         return DeliveryRow(
@@ -137,4 +147,10 @@ def _claimed(tx: Connection, row: DeliveryRow) -> ClaimedDelivery:
         attempts=row.attempts,
         payload=event.payload,
         created_at=event.created_at,
+        last_error=row.last_error,
     )
+
+
+def _gone_key(target: WebhookTarget) -> str:
+    """One row of ``meta`` per endpoint that was ever switched off; the URL may hold a secret path, so it is hashed."""
+    return "gone:" + hashlib.sha256(f"{target.name} {target.url}".encode()).hexdigest()[:40]

@@ -16,14 +16,15 @@ from ehr_bridge.delivery import (
     FHIR_SCHEDULE,
     WEBHOOK_SCHEDULE,
     Decision,
-    Hopeless,
+    Gone,
     Outcome,
     Progress,
+    Proved,
     Unreachable,
     decide,
 )
 from ehr_bridge.profiles.webhook import WebhookSettings
-from ehr_bridge.targets import FhirTarget, Target
+from ehr_bridge.targets import FhirTarget, Target, WebhookTarget
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -58,16 +59,17 @@ class DeliveryWorker:
         self._sender = Sender(self._http, webhooks, clock.now)
         self._on_change = on_delivery_change
         self._jitter = jitter
-        self._gone: set[str] = set()
         self._running: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._wake = asyncio.Event()
+        self._look_for_events = True
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._loop_task = asyncio.create_task(self._run(), name="delivery-worker")
 
     def notify(self) -> None:
-        """Something may be due: look now rather than at the next tick."""
+        """Something was signed or replayed: look now rather than at the next tick."""
+        self._look_for_events = True
         self._wake.set()
 
     async def aclose(self) -> None:
@@ -93,18 +95,19 @@ class DeliveryWorker:
                 await asyncio.wait(list(self._running), return_when=asyncio.FIRST_COMPLETED)
 
     async def _run(self) -> None:
-        self._gone = await self._patiently(self._store.gone_targets, set())
         while True:
             self._wake.clear()
             wait_s = await self._patiently(self._tick, AFTER_FAILURE_S)
             try:
                 await asyncio.wait_for(self._wake.wait(), wait_s)
             except TimeoutError:
-                continue
+                self._look_for_events = True
 
     async def _tick(self) -> float:
         """Claim what is due; the seconds until something else may be."""
-        await self._store.enqueue_missing(self._targets.values(), self._clock.now())
+        if self._look_for_events:  # not after every finished delivery: the search reads all events
+            self._look_for_events = False
+            await self._store.enqueue_missing(self._targets.values(), self._clock.now())
         await self._claim()
         due = await self._store.earliest_due()
         return POLL_S if due is None else min(POLL_S, max(SHORTEST_WAIT_S, due - self._clock.now()))
@@ -155,20 +158,27 @@ class DeliveryWorker:
     async def _attempt(self, delivery: ClaimedDelivery, target: Target) -> Decision:
         schedule = FHIR_SCHEDULE if isinstance(target, FhirTarget) else WEBHOOK_SCHEDULE
         progress = Progress(delivery.state, delivery.attempts)
-        if target.name in self._gone:
-            outcome: Outcome = Hopeless("endpoint_gone; the endpoint was switched off by an earlier 410")
-            return decide(progress, outcome, schedule, self._clock.now(), 0.0)
+        outcome: Outcome
         try:
-            outcome = await self._sender.step(delivery, target)
+            outcome = await self._outcome(delivery, target)
         except Exception:
             # Ours, not the receiver's: keep the visit and keep the other deliveries going.
             log.exception(log_event("delivery.step_failed", delivery=delivery.id, target=target.name))
             outcome = Unreachable("internal error; see the log")
         return decide(progress, outcome, schedule, self._clock.now(), self._jitter())
 
+    async def _outcome(self, delivery: ClaimedDelivery, target: Target) -> Outcome:
+        """One step; an endpoint that answered 410 is called again only when a person replays a delivery."""
+        if not isinstance(target, WebhookTarget):
+            return await self._sender.step(delivery, target)
+        if not delivery.replayed_to_gone and await self._store.gone(target):
+            return Gone("an earlier event was answered with 410")
+        outcome = await self._sender.step(delivery, target)
+        if isinstance(outcome, Gone) or (isinstance(outcome, Proved) and delivery.replayed_to_gone):
+            await self._store.set_gone(target, isinstance(outcome, Gone))
+        return outcome
+
     async def _keep(self, delivery: ClaimedDelivery, decision: Decision) -> bool:
-        if decision.disable_target:
-            self._gone.add(delivery.target)
         kept = await self._store.record_result(delivery, decision, self._clock.now())
         if kept:
             log.info(
@@ -186,5 +196,5 @@ class DeliveryWorker:
 
     async def _give_back(self, delivery: ClaimedDelivery) -> None:
         now = self._clock.now()
-        decision = Decision(delivery.state, delivery.attempts, now, "interrupted by a stop")
+        decision = Decision(delivery.state, delivery.attempts, now, delivery.last_error)
         await self._store.record_result(delivery, decision, now)

@@ -65,7 +65,7 @@ def judge_webhook(status: int, retry_after_s: float | None) -> Outcome:
     if 200 <= status < 300:
         return Proved()
     if status == 410:
-        return Gone("endpoint_gone; HTTP 410: this endpoint is switched off")
+        return Gone("HTTP 410: this endpoint is switched off")
     if 300 <= status < 400:
         return Answered(status, f"HTTP {status}; redirects are refused: configure the final address", retry_after_s)
     return Answered(status, f"HTTP {status}", retry_after_s)

@@ -74,6 +74,11 @@ class Outbox:
         finally:
             await worker.aclose()
 
+    async def replay(self, record: FinalRecord, target: str) -> None:
+        """A person asks for another try."""
+        now = self.clock.now()
+        await self.database.write(lambda tx: outbox.retry_now(tx, record.consult_id, target, now))
+
     async def deliveries(self, record: FinalRecord) -> list[outbox.DeliveryRow]:
         return await self.database.read(lambda tx: outbox.deliveries_of(tx, record.consult_id))
 
