@@ -143,6 +143,7 @@ async def _relay(settings: Settings, say: Say, running: bool) -> None:
             media.advertised_addresses[0],
             port,
             now=SystemClock().now(),
+            more_addresses=media.advertised_addresses[1:],
             echo_token=token,
             ca_file=ca_file,
         )

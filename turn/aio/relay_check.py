@@ -7,7 +7,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ STEP_TIMEOUT_S = 5.0
 _ALLOCATION_LIFE_S = 60
 _TOKEN_BYTES = 16
 _MAX_PROBE_BYTES = 64
+_PATH_TRIES = 3  # the way behind the relay is UDP: one lost datagram proves nothing
 # One of each kind that an open relay would hand to a stranger: the relay's own machine, a private
 # network, a cloud's metadata service, the public internet, and loopback disguised as IPv6.
 FOREIGN_PEERS = ("127.0.0.1", "127.0.0.2", "10.255.255.254", "169.254.169.254", "192.0.2.1", "::ffff:127.0.0.1")
@@ -41,19 +42,22 @@ async def check_relay(
     sfu_port: int,
     *,
     now: float,
+    more_addresses: Sequence[str] = (),
     echo_token: bytes = b"",
     ca_file: Path | None = None,
     step_timeout_s: float = STEP_TIMEOUT_S,
 ) -> RelayReport:
     """Try every configured URI: allocate, be allowed to the media server, be refused elsewhere.
 
-    With ``echo_token`` (from ``media_port_echo``) bytes are also sent through to the media port
-    and must come back. Nothing is raised for a relay that does not work: the report says so.
+    ``more_addresses`` are the other ones that the media server advertises: each must be allowed.
+    With ``echo_token`` (from ``media_port_echo``) bytes are also sent through to the media port and
+    must come back by at least one address, as one is enough for a call.
+    Nothing is raised for a relay that does not work: the report says so.
     """
     credential = mint(config.secret, "relay-check", now, config.credential_life_s) if config.uris else None
     tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
-    sfu = (sfu_address, sfu_port)
+    sfu = [(address, sfu_port) for address in (sfu_address, *more_addresses)]
     reports = [
         _check_uri(parse_turn_uri(text), cast(TurnCredential, credential), sfu, echo_token, tls, step_timeout_s)
         for text in config.uris
@@ -64,7 +68,7 @@ async def check_relay(
 async def _check_uri(
     uri: TurnUri,
     credential: TurnCredential,
-    sfu: tuple[str, int],
+    sfu: list[tuple[str, int]],
     echo_token: bytes,
     tls: ssl.SSLContext,
     timeout_s: float,
@@ -79,9 +83,10 @@ async def _check_uri(
             relayed = client.relayed_address[0] if client.relayed_address else ""
             if client.integrity_key is None:
                 raise _CheckFailed("open_to_anyone")
-            await _check_peers(client, sfu, timeout_s)
+            reachable = [peer for peer in sfu if (":" in peer[0]) == (":" in relayed)] or sfu
+            await _check_peers(client, reachable, timeout_s)
             if echo_token:
-                await _check_path(client, sfu, echo_token, timeout_s)
+                await _check_path(client, reachable, echo_token, timeout_s)
     except _CheckFailed as failure:
         finding, detail = failure.finding, failure.detail
     except stun.TransactionFailed as failure:
@@ -145,11 +150,12 @@ async def permission_error(client: _Client, peer: str, port: int, timeout_s: flo
     return None
 
 
-async def _check_peers(client: _Client, sfu: tuple[str, int], timeout_s: float) -> None:
-    if await permission_error(client, *sfu, timeout_s) is not None:
-        raise _CheckFailed("sfu_refused", sfu[0])
+async def _check_peers(client: _Client, sfu: list[tuple[str, int]], timeout_s: float) -> None:
+    for address, port in sfu:
+        if await permission_error(client, address, port, timeout_s) is not None:
+            raise _CheckFailed("sfu_refused", address)
     for peer in FOREIGN_PEERS:
-        if peer != sfu[0] and await permission_error(client, peer, sfu[1], timeout_s) is None:
+        if peer not in dict(sfu) and await permission_error(client, peer, sfu[0][1], timeout_s) is None:
             raise _CheckFailed("open_relay", peer)
 
 
@@ -161,18 +167,18 @@ class _Receiver(asyncio.DatagramProtocol):
         self.received.put_nowait(data)
 
 
-async def _check_path(client: _Client, sfu: tuple[str, int], token: bytes, timeout_s: float) -> None:
+async def _check_path(client: _Client, sfu: list[tuple[str, int]], token: bytes, timeout_s: float) -> None:
     receiver = _Receiver()
     client.receiver = receiver
     probe = token + secrets.token_bytes(8)
-    tries = 3  # the way behind the relay is UDP: one lost datagram proves nothing
-    for _ in range(tries):
-        await asyncio.wait_for(client.send_data(probe, sfu), timeout_s)
+    for _ in range(_PATH_TRIES):
+        for peer in sfu:
+            await asyncio.wait_for(client.send_data(probe, peer), timeout_s)
         with contextlib.suppress(TimeoutError):
-            while await asyncio.wait_for(receiver.received.get(), timeout_s / tries) != probe:
+            while await asyncio.wait_for(receiver.received.get(), timeout_s / _PATH_TRIES) != probe:
                 pass
             return
-    raise _CheckFailed("path_broken", f"{sfu[0]} port {sfu[1]}")
+    raise _CheckFailed("path_broken", ", ".join(f"{address} port {port}" for address, port in sfu))
 
 
 class _Echo(asyncio.DatagramProtocol):

@@ -113,6 +113,20 @@ async def test_a_media_server_that_coturn_was_not_told_about(tmp_path: Path) -> 
     assert "198.51.100.7" in report.lines()[0]
 
 
+async def test_one_address_that_gets_through_is_enough_but_all_must_be_allowed(tmp_path: Path) -> None:
+    """As behind a router without hairpin: nothing comes back by the public address, it does by the private one."""
+    with running_coturn(tmp_path, sfu_addresses=("127.0.0.77", SFU)) as coturn:
+        config = coturn.config(coturn.udp_uri)
+        async with media_port_echo(SFU, 0) as (token, port):
+            both = await check_relay(
+                config, "127.0.0.77", port, now=time.time(), echo_token=token, more_addresses=(SFU, "2001:db8::1")
+            )
+            forgotten = await check_relay(config, SFU, port, now=time.time(), more_addresses=("127.0.0.78",))
+    assert both.ok, both.lines()
+    assert forgotten.transports[0].finding == "sfu_refused"
+    assert "127.0.0.78" in forgotten.lines()[0]
+
+
 async def test_an_open_relay_is_called_dangerous(tmp_path: Path) -> None:
     edit = ("denied-peer-ip=0.0.0.0-255.255.255.255\n", "")
     edit_ranges = ("denied-peer-ip=::-::1\n", "")
