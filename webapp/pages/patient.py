@@ -1,0 +1,316 @@
+"""The visit as the patient and their guests go through it, one question a page. What step it is, the server says."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from candil.bus import topics
+from candil.consults import consenting, thread, waiting
+from candil.consults.links import Seat
+from candil.consults.permissions import Role
+from candil.errors import PeerError, Refused
+from candil.store import consents, consults, participants, staff
+from candil.store import thread as thread_rows
+from candil.store.consults import ConsultRow
+from candil.store.participants import ParticipantRow
+from candil.store.thread import MessageRow
+from candil.store.tx import Transaction
+from consent import policy
+from consent.records import ConsentAnswer, build_record
+from consent.wording import Wording
+from webapp.context import context
+from webapp.guards import SEAT_COOKIE, OfSeat, Route
+from webapp.pages.language import page_in, reader_locale
+from webapp.views import visit
+from webapp.views.visit import ConsentState, DoctorState, Line, Step
+
+PROBE_MAX_BYTES = 50_000
+SHOWN_MESSAGES = 500
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Everything a page about one person's visit needs, read in one transaction."""
+
+    seat: Seat
+    step: Step
+    doctor_name: str
+    doctor: DoctorState
+    line: Line
+    people: list[ParticipantRow]
+    messages: list[MessageRow]
+    wording: Wording
+
+
+async def _visit(request: web.Request, seat: Seat, locale: str) -> Visit:
+    ctx = context(request)
+    present = await ctx.bus.present(topics.people(seat.consult.id))
+    asked = request.query.get("step", "")
+    now = ctx.clock.now()
+
+    def read(tx: Transaction) -> Visit:
+        fresh = _fresh(tx, seat)
+        consult, participant = fresh.consult, fresh.participant
+        people = participants.of_consult(tx, consult.id)
+        doctor = staff.get(tx, consult.doctor_id)
+        doctor_name = doctor.name if doctor else ""
+        doctor_here = any(p.role == Role.DOCTOR and p.id in present for p in people)
+        wording = ctx.wordings.wording(locale, clinic=ctx.settings.clinic.name, doctor=doctor_name)
+        step = visit.step_of(consult, participant, _consent_state(tx, fresh, wording), asked)
+        position, _ = waiting.position(tx, consult, participant.id)
+        allowed = participant.admission in ("waiting", "admitted")
+        return Visit(
+            seat=fresh,
+            step=step,
+            doctor_name=doctor_name,
+            doctor=visit.doctor_state(
+                consult, open_of_doctor=consults.of_doctor(tx, consult.doctor_id, now, now), present=doctor_here
+            ),
+            line=visit.line_of(position, consult.duration_min),
+            people=people,
+            messages=thread_rows.messages_after(tx, consult.id, 0, SHOWN_MESSAGES) if allowed else [],
+            wording=wording,
+        )
+
+    return await ctx.db.read(read)
+
+
+def _fresh(tx: Transaction, seat: Seat) -> Seat:
+    """The seat as it is in this transaction; the guard's may be a moment older."""
+    consult = consults.get(tx, seat.consult.id) or seat.consult
+    participant = participants.get(tx, seat.participant.id) or seat.participant
+    return msgspec.structs.replace(seat, consult=consult, participant=participant)
+
+
+def _consent_state(tx: Transaction, seat: Seat, wording: Wording) -> ConsentState:
+    given = consents.current(tx, seat.participant.id)
+    if given is not None and given.status == "rejected":
+        return "refused"
+    if seat.consult.status == "in-progress" and given is not None:
+        return "given" if given.status == "active" else "missing"  # nobody is asked again in the middle of a visit
+    return "given" if policy.holds(given, wording) else "missing"
+
+
+async def page(request: web.Request, seat: Seat) -> web.Response:
+    """The step this person is at. Reloading it, or coming back hours later, asks nothing twice."""
+    locale = reader_locale(request, seat.consult.locale)
+    view = await _visit(request, seat, locale)
+    if view.step == "finished" and seat.participant.role == Role.PATIENT:
+        raise web.HTTPSeeOther(f"/v/{seat.participant.id}/summary")
+    if view.step in visit.ROOM_STEPS:
+        await _mark_delivered(request, view)
+    return _render(request, view, locale)
+
+
+async def _mark_delivered(request: web.Request, view: Visit) -> None:
+    last = view.messages[-1].seq if view.messages else 0
+    if last <= view.seat.participant.delivered_seq:
+        return
+    await context(request).db.write(lambda tx: thread.mark_seen(tx, view.seat.participant.id, delivered=last, read=0))
+    _poke(request, view.seat.consult)
+
+
+TEMPLATES: dict[Step, str] = {
+    "consent": "patient/consent.html",
+    "choose": "patient/choose.html",
+    "check": "patient/check.html",
+    "waiting": "patient/room.html",
+    "held": "patient/room.html",
+    "call": "patient/room.html",
+    "ended": "patient/room.html",
+}
+
+
+def _render(
+    request: web.Request, view: Visit, locale: str, *, status: int = 200, error: str = "", answer: Any = None
+) -> web.Response:
+    ctx, clinic = context(request), context(request).settings.clinic
+    base = f"/v/{view.seat.participant.id}"
+    return page_in(
+        request,
+        TEMPLATES.get(view.step, "patient/closed.html"),
+        locale,
+        status=status,
+        v=view,
+        consult=view.seat.consult,
+        me=view.seat.participant,
+        csrf_token=view.seat.csrf_token,
+        base=base,
+        costs=visit.data_costs(clinic.price_per_mb, clinic.price_currency, locale),
+        call_minutes=visit.CALL_MINUTES,
+        error=error,
+        answer=answer or {},
+        now=ctx.clock.now(),
+        client_id=ctx.ids.new_id("frm"),
+        writing="write" in request.query,
+        language_link=base + (f"?step={view.step}&lang=" if view.step in ("choose", "check") else "?lang="),
+    )
+
+
+async def consent(request: web.Request, seat: Seat) -> web.Response:
+    """The answer to this visit's consent, kept with the exact text that was shown."""
+    ctx, form, locale = context(request), await request.post(), reader_locale(request, seat.consult.locale)
+    view = await _visit(request, seat, locale)
+    answer = ConsentAnswer(
+        accepted=form.get("answer") == "accept",
+        wording_sha256=_text(form, "wording"),
+        name=_text(form, "name"),
+        representative=_text(form, "representative"),
+        relation=_text(form, "relation"),
+    )
+    now = ctx.clock.now()
+    try:
+        record = build_record(
+            view.wording,
+            answer,
+            patient_is_minor=bool(seat.consult.patient_is_minor),
+            method="tap" if form.get("method") == "tap" else "form",
+            now=now,
+        )
+    except Refused as refusal:
+        asking = Visit(**{**vars(view), "step": "consent"})
+        return _render(request, asking, locale, status=422, error=refusal.code, answer=msgspec.structs.asdict(answer))
+    await ctx.db.write(
+        lambda tx: consenting.record(
+            tx, seat.participant.id, record.statement(), actor=seat.actor, now=now, ids=ctx.ids
+        )
+    )
+    return _onward(request, seat)
+
+
+async def media(request: web.Request, seat: Seat) -> web.Response:
+    """How they want to talk. Who chose only text has nothing to check and goes straight to the waiting room."""
+    ctx, now = context(request), context(request).clock.now()
+    chosen = _text(await _fields(request), "media")
+
+    def choose(tx: Transaction) -> None:
+        waiting.choose_media(tx, seat.participant.id, chosen, actor=seat.actor, now=now)
+        if chosen == "text" and not _wants_json(request):
+            waiting.arrive(tx, seat.participant.id, actor=seat.actor, now=now)
+
+    await ctx.db.write(choose)
+    return _onward(request, seat, "" if chosen == "text" else "?step=check")
+
+
+async def arrive(request: web.Request, seat: Seat) -> web.Response:
+    ctx, now = context(request), context(request).clock.now()
+    await ctx.db.write(lambda tx: waiting.arrive(tx, seat.participant.id, actor=seat.actor, now=now))
+    return _onward(request, seat)
+
+
+class MessageForm(msgspec.Struct, frozen=True):
+    """A message as a page sends it; (client_id, client_seq) makes a repeated one harmless."""
+
+    body: str
+    client_id: str
+    client_seq: int
+
+
+async def post_message(request: web.Request, seat: Seat) -> web.Response:
+    ctx, now = context(request), context(request).clock.now()
+    try:
+        form = msgspec.convert(dict(await _fields(request)), MessageForm, strict=False)
+    except msgspec.ValidationError as error:
+        raise PeerError("invalid_body", str(error)) from None
+    posted = await ctx.db.write(
+        lambda tx: thread.post(
+            tx,
+            seat.participant.id,
+            form.body,
+            client_id=form.client_id[:64],
+            client_seq=form.client_seq,
+            actor=seat.actor,
+            now=now,
+        )
+    )
+    _poke(request, seat.consult)
+    if _wants_json(request):
+        kept = posted.message
+        return web.json_response(
+            {"client_id": kept.client_id, "client_seq": kept.client_seq, "seq": kept.seq, "at": kept.at}
+        )
+    return web.Response(status=303, headers={"Location": f"/v/{seat.participant.id}#compose"})
+
+
+async def now_json(request: web.Request, seat: Seat) -> web.Response:
+    """Where the visit stands, for scripts whose WebSocket does not get through, and for what the line does not say."""
+    view = await _visit(request, seat, seat.consult.locale)
+    after = int(request.query["after"]) if request.query.get("after", "").isdigit() else 0
+    return web.json_response(
+        {
+            "step": view.step,
+            "doctor": view.doctor,
+            "before": view.line.before,
+            "minutes": view.line.minutes,
+            "messages": [
+                {"seq": m.seq, "sender": m.sender_id, "body": m.body, "at": m.at}
+                | ({"client_id": m.client_id, "client_seq": m.client_seq} if m.sender_id == seat.participant.id else {})
+                for m in view.messages
+                if m.seq > after
+            ],
+        },
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def ticket(request: web.Request, seat: Seat) -> web.Response:
+    token = context(request).tickets.for_seat(seat, request.cookies[SEAT_COOKIE])
+    return web.json_response({"ticket": token, "expires_in_s": 60}, headers={"Cache-Control": "no-store"})
+
+
+async def probe(request: web.Request, seat: Seat) -> web.Response:
+    """Bytes that no proxy can compress or keep, to measure what the line bears."""
+    asked = request.query.get("bytes", "")
+    size = min(int(asked), PROBE_MAX_BYTES) if asked.isdigit() and len(asked) < 8 else PROBE_MAX_BYTES
+    return web.Response(
+        body=secrets.token_bytes(size),
+        content_type="application/octet-stream",
+        headers={"Cache-Control": "no-store, no-transform"},
+    )
+
+
+def _onward(request: web.Request, seat: Seat, query: str = "") -> web.Response:
+    """After a change: everybody concerned looks again, and this person goes to their next step."""
+    _poke(request, seat.consult)
+    if _wants_json(request):
+        return web.json_response({"ok": True})
+    return web.Response(status=303, headers={"Location": f"/v/{seat.participant.id}{query}"})
+
+
+def _poke(request: web.Request, consult: ConsultRow) -> None:
+    topics.poke(context(request).bus, consult.id, consult.doctor_id)
+
+
+async def _fields(request: web.Request) -> Any:
+    """A form's fields, or a JSON object's."""
+    if request.content_type != "application/json":
+        return await request.post()
+    try:
+        body = msgspec.json.decode(await request.read())
+    except msgspec.DecodeError as error:
+        raise PeerError("malformed", str(error)) from None
+    return body if isinstance(body, dict) else {}
+
+
+def _text(fields: Any, name: str) -> str:
+    value = fields.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _wants_json(request: web.Request) -> bool:
+    return "application/json" in request.headers.get("Accept", "")
+
+
+ROUTES = [
+    Route("GET", "/v/{participant}", page, OfSeat("session.open")),
+    Route("GET", "/v/{participant}/now", now_json, OfSeat("session.open")),
+    Route("GET", "/v/{participant}/probe", probe, OfSeat("media.choose")),
+    Route("POST", "/v/{participant}/consent", consent, OfSeat("consent.give")),
+    Route("POST", "/v/{participant}/media", media, OfSeat("media.choose")),
+    Route("POST", "/v/{participant}/arrive", arrive, OfSeat("room.arrive")),
+    Route("POST", "/v/{participant}/messages", post_message, OfSeat("message.send")),
+    Route("POST", "/v/{participant}/ticket", ticket, OfSeat("session.open")),
+]
