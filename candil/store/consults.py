@@ -60,14 +60,15 @@ def by_external_id(tx: Connection, clinic_id: str, external_id: str) -> ConsultR
 def of_doctor(tx: Connection, doctor_id: str, since: float, until: float) -> list[ConsultRow]:
     """The doctor's consults scheduled in [since, until), and every open one whatever its day."""
     c = t.consults.c
-    scheduled = c.scheduled_at.between(since, until)
+    scheduled = (c.scheduled_at >= since) & (c.scheduled_at < until)
     query = select(t.consults).where(c.doctor_id == doctor_id, scheduled | c.status.in_(("arrived", "in-progress")))
     return many(tx, query.order_by(c.scheduled_at, c.id), ConsultRow)
 
 
 def of_clinic(tx: Connection, clinic_id: str, since: float, until: float) -> list[ConsultRow]:
+    """The clinic's consults scheduled in [since, until)."""
     c = t.consults.c
-    query = select(t.consults).where(c.clinic_id == clinic_id, c.scheduled_at.between(since, until))
+    query = select(t.consults).where(c.clinic_id == clinic_id, c.scheduled_at >= since, c.scheduled_at < until)
     return many(tx, query.order_by(c.scheduled_at, c.id), ConsultRow)
 
 

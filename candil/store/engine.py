@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlcipher3.dbapi2
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from candil.errors import ConfigError
@@ -58,6 +59,14 @@ def sqlite_engine(path: Path, *, writer: bool, migrating: bool = False, key: str
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    if not writer:
+
+        @event.listens_for(engine, "before_execute")
+        def _on_execute(_connection: object, statement: Any, *_: object) -> None:
+            """PostgreSQL refuses this; SQLite would leave the lock out and hide the mistake."""
+            if getattr(statement, "_for_update_arg", None) is not None:
+                raise InvalidRequestError("a read-only transaction cannot lock rows")
 
     return engine
 

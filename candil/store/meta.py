@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, select
 
 from candil.store import tables as t
+from candil.store.rows import insert_unless_present
 
 EPOCH = "epoch"  # a new one after a restore tells clients that history is another one
 
@@ -19,8 +20,5 @@ def put(tx: Connection, name: str, value: str) -> None:
 
 def ensure_epoch(tx: Connection, new: str) -> str:
     """The epoch in force; ``new`` becomes it when there is none yet."""
-    current = get(tx, EPOCH)
-    if current is None:
-        put(tx, EPOCH, new)
-        return new
-    return current
+    insert_unless_present(tx, t.meta, {"name": EPOCH, "value": new})
+    return get(tx, EPOCH) or new

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from candil.store import tables as t
-from candil.store.rows import insert, many, one
+from candil.store.rows import insert, insert_unless_present, many, one
 
 # Still to be worked on. link_patient is looked at again now and then: the patient may be registered meanwhile.
 OPEN_STATES = ("pending", "sent", "link_patient")
@@ -46,7 +46,8 @@ def add_event(tx: Connection, row: OutboxEventRow) -> None:
 
 
 def add_delivery(tx: Connection, row: DeliveryRow) -> None:
-    insert(tx, t.deliveries, row)
+    """One per event and target: a second is left out, since workers of several processes may notice alike."""
+    insert_unless_present(tx, t.deliveries, row)
 
 
 def event(tx: Connection, event_id: str) -> OutboxEventRow | None:
@@ -54,7 +55,8 @@ def event(tx: Connection, event_id: str) -> OutboxEventRow | None:
 
 
 def delivery(tx: Connection, delivery_id: str) -> DeliveryRow | None:
-    return one(tx, select(t.deliveries).where(t.deliveries.c.id == delivery_id), DeliveryRow)
+    """The row, held until the transaction ends: a result is judged against it and then kept."""
+    return one(tx, select(t.deliveries).where(t.deliveries.c.id == delivery_id).with_for_update(), DeliveryRow)
 
 
 def claim_due(tx: Connection, now: float, lease_until: float, limit: int, *, target: str) -> list[DeliveryRow]:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -21,3 +22,11 @@ def many(tx: Connection, query: Select[Any], row_type: type[S]) -> list[S]:
 
 def insert(tx: Connection, table: Table, row: msgspec.Struct | Mapping[str, Any]) -> None:
     tx.execute(table.insert().values(**(msgspec.structs.asdict(row) if isinstance(row, msgspec.Struct) else row)))
+
+
+def insert_unless_present(tx: Connection, table: Table, row: msgspec.Struct | Mapping[str, Any]) -> bool:
+    """Insert unless a row with one of its unique keys exists, also one that another process commits meanwhile;
+    whether it was inserted."""
+    values = msgspec.structs.asdict(row) if isinstance(row, msgspec.Struct) else row
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    return tx.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount > 0
