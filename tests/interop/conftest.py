@@ -1,10 +1,10 @@
 """One real FHIR server for the whole run, with the people the records name."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
+from candil.store.database import Database
 from ehr_bridge.aio.demo import seed_demo_ehr
 from tests.support.fhir_faults import FaultProxy
 from tests.support.fhir_outbox import Outbox
@@ -36,8 +36,7 @@ async def proxy(fhir_server: FhirServer) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    box = Outbox(tmp_path / "data", SIGNED_AT)
+async def outbox(sqlite_database: Database) -> Outbox:
+    box = Outbox(sqlite_database, SIGNED_AT)
     await box.open()
-    yield box
-    box.database.close()
+    return box

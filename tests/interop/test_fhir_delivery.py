@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from candil.consults.record import FinalRecord, Identifier, NextAction, Person
+from ehr_bridge.aio.demo import seed_demo_ehr
 from ehr_bridge.aio.http import HttpAnswer, HttpClient
 from ehr_bridge.aio.probe import probe
 from ehr_bridge.bundle import build_transaction
@@ -230,8 +231,6 @@ async def test_server_killed_and_started_again(outbox: Outbox, tmp_path: Path) -
     server = FhirServer(folder)
     server.start()
     try:
-        from ehr_bridge.aio.demo import seed_demo_ehr
-
         await seed_demo_ehr(server.base_url, [record.patient], [record.practitioner])
         server.process.kill()
         target = target_of(server.base_url)

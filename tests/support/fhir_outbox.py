@@ -1,16 +1,12 @@
 """A real database with signed visits in its outbox, for the delivery tests."""
 
-from pathlib import Path
-
 import msgspec
 
 from candil.clock import ManualClock
-from candil.config.settings import StorageSettings
 from candil.consults.record import FinalRecord
 from candil.ids import RandomIds
 from candil.store import consults, outbox, staff
 from candil.store.database import Database
-from candil.store.open import migrate, open_database
 from ehr_bridge.aio.store import COMPLETED, OutboxDeliveryStore
 from ehr_bridge.aio.worker import DeliveryWorker
 from ehr_bridge.profiles.webhook import WebhookSettings
@@ -23,10 +19,8 @@ WEBHOOKS = WebhookSettings("https://candil.clinica.example", "https://candil.cli
 class Outbox:
     """Signed visits waiting for delivery, a clock moved by hand, and workers over both."""
 
-    def __init__(self, folder: Path, now: float) -> None:
-        settings = StorageSettings(data_dir=folder)
-        migrate(settings)
-        self.database: Database = open_database(settings)
+    def __init__(self, database: Database, now: float) -> None:
+        self.database = database
         self.clock = ManualClock(now)
         self.ids = RandomIds()
         self.store = OutboxDeliveryStore(self.database, self.ids)
@@ -37,23 +31,30 @@ class Outbox:
         await self.database.write(lambda tx: staff.add(tx, row))
 
     async def sign(self, record: FinalRecord | None = None) -> FinalRecord:
-        """A signed visit: its event is in the outbox, no delivery yet."""
+        """A signed visit: its event is in the outbox, no delivery yet. Later revisions keep the consult."""
+        record = record or full_record()
+        if record.revision > 1:
+            return await self._add_event(record)
         consult_id = self.ids.new_id("con")
-        record = msgspec.structs.replace(record or full_record(), consult_id=consult_id)
+        record = msgspec.structs.replace(record, consult_id=consult_id)
         now = self.clock.now()
         consult = consults.ConsultRow(
             consult_id, "clinic", "stf_1", "finished", "s", "v", "n", "", 0, "", "es", now, 20, None, now
         )
-        payload = record.to_json().decode()
+        await self.database.write(lambda tx: consults.add(tx, consult))
+        return await self._add_event(record)
+
+    async def _add_event(self, record: FinalRecord) -> FinalRecord:
         event = outbox.OutboxEventRow(
-            self.ids.new_id("evt"), "clinic", consult_id, COMPLETED, record.revision, payload, now
+            self.ids.new_id("evt"),
+            "clinic",
+            record.consult_id,
+            COMPLETED,
+            record.revision,
+            record.to_json().decode(),
+            self.clock.now(),
         )
-
-        def write(tx: object) -> None:
-            consults.add(tx, consult)  # type: ignore[arg-type]
-            outbox.add_event(tx, event)  # type: ignore[arg-type]
-
-        await self.database.write(write)
+        await self.database.write(lambda tx: outbox.add_event(tx, event))
         return record
 
     def worker(self, *targets: Target) -> DeliveryWorker:
