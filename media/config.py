@@ -57,8 +57,6 @@ class MediaConfig:
     """No RTP of a kind for this long: ``on_media(kind, False)``."""
     replace_after_s: float = 10.0
     """A replaced session is closed when its successor connects, or after this."""
-    coalesce_s: float = 0.001
-    """Under load the socket is read at most this often, so that one wake-up serves several packets; 0 disables."""
 
     def __post_init__(self) -> None:
         if not self.advertised_addresses:

@@ -30,6 +30,20 @@ class RoundTrip:
         self.measured = True
 
 
+class RateMeter:
+    """Bits per second between two readings of a byte counter."""
+
+    __slots__ = ("_at", "_bytes", "bps")
+
+    def __init__(self, now: float) -> None:
+        self._at, self._bytes, self.bps = now, 0, 0
+
+    def read(self, total_bytes: int, now: float) -> None:
+        if now - self._at >= 0.5:
+            self.bps = max(0, round((total_bytes - self._bytes) * 8 / (now - self._at)))
+            self._at, self._bytes = now, total_bytes
+
+
 def compact_ntp(ntp_s: float) -> int:
     """The middle 32 bits of an NTP time, as LSR carries it."""
     return int(ntp_s * 65536) & 0xFFFFFFFF

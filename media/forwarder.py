@@ -90,6 +90,7 @@ class Forwarder:
                 if (
                     delta > 1
                     and uplink.history
+                    and uplink.sinks
                     and not uplink.missing.add_gap((uplink.highest + 1) & 0xFFFF, delta - 1, now)
                 ):
                     uplink.want_keyframe()

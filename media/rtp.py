@@ -20,8 +20,6 @@ CLOCK_RATE_HZ = {AUDIO: 48_000, VIDEO: 90_000}
 
 SEQ_MASK = 0xFFFF
 TS_MASK = 0xFFFFFFFF
-MAX_RTP_BYTES = 1356
-"""Largest plain packet: libsrtp's buffer of 1500 less its largest trailer. Browsers stay below 1250."""
 
 NTP_EPOCH_S = 2_208_988_800
 """Seconds from 1900 to 1970."""
@@ -52,8 +50,3 @@ def find_extensions(packet: bytes, start: int, end: int) -> tuple[int, int]:
 def abs_send_time(ntp_s: float) -> int:
     """24 bits, 6.18 fixed point seconds, of the abs-send-time extension."""
     return int(ntp_s * 262144) & 0xFFFFFF
-
-
-def seq_newer(a: int, b: int) -> bool:
-    """Whether sequence number ``a`` comes after ``b``, modulo 2**16."""
-    return 0 < ((a - b) & SEQ_MASK) < 0x8000

@@ -24,9 +24,9 @@ class Uplink:
 
     __slots__ = (
         "_expected_prior", "_first_seq", "_keyframe_at", "_keyframe_wanted", "_received_prior", "_sr",
-        "_sr_at", "active", "audio_level", "bytes", "clock_rate", "cycles", "highest", "history", "jitter",
-        "keyframe_requests", "kind", "last_at", "last_ts", "missing", "next_nack_at", "packets", "payload_type",
-        "received", "retransmitted", "rtx_ssrc", "session", "sinks", "ssrc", "transit", "waiting",
+        "_sr_at", "active", "audio_level", "bytes", "clock_rate", "cycles", "fraction_lost", "highest", "history",
+        "jitter", "keyframe_requests", "kind", "last_at", "last_ts", "missing", "next_nack_at", "packets",
+        "payload_type", "received", "retransmitted", "rtx_ssrc", "session", "sinks", "ssrc", "transit", "waiting",
     )  # fmt: skip
 
     def __init__(self, session: Any, kind: str) -> None:
@@ -43,6 +43,7 @@ class Uplink:
         self.missing = MissingPackets()
         self.packets = self.bytes = self.retransmitted = self.keyframe_requests = 0
         self.active = False
+        self.fraction_lost = 0
         self.audio_level = -1
         self.last_at = 0.0
         self._keyframe_at = -1e9
@@ -115,6 +116,7 @@ class Uplink:
         fraction = 0
         if expected_interval > 0 and lost_interval > 0:
             fraction = min(255, (lost_interval << 8) // expected_interval)
+        self.fraction_lost = fraction
         lsr = dlsr = 0
         if self._sr is not None:
             lsr = (self._sr.ntp >> 16) & 0xFFFFFFFF
@@ -134,6 +136,7 @@ class Uplink:
             "active": self.active,
             "packets": self.packets,
             "bytes": self.bytes,
+            "loss": round(self.fraction_lost / 256, 3),
             "retransmitted": self.retransmitted,
             "missing": len(self.missing),
             "keyframe_requests": self.keyframe_requests,

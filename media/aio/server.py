@@ -1,6 +1,6 @@
 """The media server: one UDP socket, the table of proven addresses, rooms, and one timer.
 
-``_drain`` is the beginning of the RTP fast path and is written for speed: see ``forwarder.py``.
+``_readable`` is the beginning of the RTP fast path and is written for speed: see ``forwarder.py``.
 """
 
 import asyncio
@@ -60,10 +60,10 @@ class MediaServer:
         """Bind the port. Raises ``OSError`` when it is taken."""
         self._loop = asyncio.get_running_loop()
         config = self.config
-        self._sockets = open_sockets(config.bind_host, config.udp_port, config.advertised_addresses, config.coalesce_s)
+        self._sockets = open_sockets(config.bind_host, config.udp_port, config.advertised_addresses)
         self.port = self._sockets[0].port
         for udp in self._sockets:
-            udp.open(self._drain, self.now)
+            udp.open(self._readable)
 
     async def aclose(self) -> None:
         """Close every session, tell the peers, and free the port."""
@@ -196,15 +196,16 @@ class MediaServer:
         except OSError:  # a full buffer or an unreachable network: as good as lost on the way
             self.forwarder.dropped += 1
 
-    def _drain(self, udp: UdpSocket, now: float) -> int:  # noqa: C901 - the fast path, inlined for speed
-        """Read and handle up to ``BATCH`` datagrams; how many there were."""
+    def _readable(self, udp: UdpSocket) -> None:  # noqa: C901 - the fast path, inlined for speed
+        """Read and handle what is there, up to ``BATCH`` datagrams; the loop calls again for the rest."""
+        now = self.now()
         receive_into, view, paths = udp.sock.recvfrom_into, self.rx.view, udp.paths
         receive = self.forwarder.receive
-        for count in range(BATCH):
+        for _ in range(BATCH):
             try:
                 size, address = receive_into(view)
             except BlockingIOError:
-                return count
+                return
             except OSError:
                 continue
             if not 0 < size <= MAX_DATAGRAM_BYTES:
@@ -247,7 +248,6 @@ class MediaServer:
                     path.session.receive_dtls(bytes(view[:size]))
             else:
                 self._drops["unknown"] += 1
-        return BATCH
 
     def _receive_rtcp(self, path: Path, size: int, now: float) -> None:
         session = path.session

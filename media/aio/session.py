@@ -33,7 +33,11 @@ def _not_ready(_length: int) -> int:
 
 
 class MediaSession:
-    """Made by ``MediaServer.open_session``. Public: the fields and methods up to ``statistics``."""
+    """Made by ``MediaServer.open_session``. Public: the fields and methods up to ``statistics``.
+
+    The page answers the first offer with its own tracks on ``a0`` and ``v0``; a page that starts without
+    camera answers ``v0`` as sendonly all the same, and needs no new offer when it adds the track.
+    """
 
     def __init__(
         self, server: "MediaServer", room_: "room.Room", participant_id: str, listener: SessionListener,
@@ -75,12 +79,12 @@ class MediaSession:
         self.round_trip = control.RoundTrip()
         self.ntp_offset_s: float | None = None
         self.reports_sent = 0
-        self.dropped = 0
         now = server.now()
         self.opened_at = self.heard_at = now
         self.replaced_at: float | None = None
         self.path_lost = False
         self._report_at = self._feedback_at = now
+        self._rate_up, self._rate_down = control.RateMeter(now), control.RateMeter(now)
 
     # What the owner calls
 
@@ -121,6 +125,11 @@ class MediaSession:
         self.max_video_bitrate_bps = bitrate_bps
         self._report_at = self._server.now()
 
+    def request_offer(self) -> None:
+        """A fresh offer although nothing changed here: the page wants to change what it sends."""
+        if not self.closed and (offer := self.negotiation.next_offer(force=True)) is not None:
+            self._loop.call_soon(self._listener.on_offer, self.id, offer)
+
     def resend_offer(self) -> None:
         """Deliver the outstanding offer once more, for a signaling connection that lost it."""
         if self.negotiation.awaiting_answer and not self.closed:
@@ -135,18 +144,26 @@ class MediaSession:
         self._loop.call_soon(self._listener.on_closed, self.id, reason)
 
     def statistics(self) -> dict[str, object]:
-        """Plain numbers for pages and operators; bit rates are means since the session opened."""
+        """Plain numbers for pages and operators. Up is from the participant, down is to them.
+
+        Losses are fractions in the last report interval, the worst stream of each direction; bit rates are
+        of RTP with its SRTP tag, over the last interval.
+        """
         now = self._server.now()
+        uplinks, sinks = self.uplinks.values(), self.sinks_by_ssrc.values()
         return {
+            "bitrate_up_bps": self._rate_up.bps,
+            "bitrate_down_bps": self._rate_down.bps,
+            "loss_up": round(max(uplink.fraction_lost for uplink in uplinks) / 256, 3),
+            "loss_down": round(max((sink.fraction_lost for sink in sinks if sink.attached), default=0) / 256, 3),
             "connected": self.connected,
             "path_lost": self.path_lost,
             "rtt_ms": round(self.round_trip.rtt_s * 1000) if self.round_trip.measured else None,
             "last_heard_ago_s": round(now - self.heard_at, 3),
             "age_s": round(now - self.opened_at, 3),
             "available_downlink_bps": self.remb_bps or None,
-            "dropped": self.dropped,
-            "uplinks": {kind: uplink.statistics(now) for kind, uplink in self.uplinks.items()},
-            "downlinks": [sink.statistics() for sink in self.sinks_by_ssrc.values()],
+            "uplinks": {uplink.kind: uplink.statistics(now) for uplink in uplinks},
+            "downlinks": [sink.statistics() for sink in sinks],
         }
 
     # What the room and the fast path call
@@ -279,6 +296,8 @@ class MediaSession:
         if now >= self._report_at:
             self.send_rtcp(control.build_reports(self, now, self._server.ntp_s(now)))
             self.reports_sent += 1
+            self._rate_up.read(sum(uplink.bytes for uplink in self.uplinks.values()), now)
+            self._rate_down.read(sum(sink.bytes for sink in self.sinks_by_ssrc.values()), now)
             self._report_at = now + control.report_interval_s(self)
 
     def request_keyframe(self, now: float) -> None:

@@ -19,54 +19,28 @@ _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class UdpSocket:
-    """One bound socket, its proven remote addresses, and when it is read."""
+    """One bound socket and its proven remote addresses."""
 
-    def __init__(self, sock: socket.socket, coalesce_s: float) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.paths: dict[Any, Path] = {}
         self.send = sock.sendto
-        self._coalesce_s = coalesce_s
-        self._drained_at = 0.0
-        self._poll_timer: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
         port: int = self.sock.getsockname()[1]
         return port
 
-    def open(self, drain: Callable[["UdpSocket", float], int], now: Callable[[], float]) -> None:
-        """``drain(self, now)`` reads and handles a batch, and tells how many datagrams it read."""
+    def open(self, readable: Callable[["UdpSocket"], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._drain, self._now = drain, now
-        self._loop.add_reader(self.sock.fileno(), self._readable)
+        self._loop.add_reader(self.sock.fileno(), readable, self)
 
     def close(self) -> None:
-        if self._poll_timer is not None:
-            self._poll_timer.cancel()
         self._loop.remove_reader(self.sock.fileno())
         self.sock.close()
 
-    def _readable(self) -> None:
-        """Read what is there. Under load, wait a moment so that the next wake-up serves several packets."""
-        now = self._now()
-        self._drain(self, now)
-        if now - self._drained_at < 2 * self._coalesce_s:
-            self._loop.remove_reader(self.sock.fileno())
-            self._poll_timer = self._loop.call_later(self._coalesce_s, self._poll)
-        self._drained_at = now
 
-    def _poll(self) -> None:
-        """In place of the reader while packets come in quick succession."""
-        now = self._now()
-        if self._drain(self, now):
-            self._drained_at = now
-            self._poll_timer = self._loop.call_later(self._coalesce_s, self._poll)
-        else:
-            self._poll_timer = None
-            self._loop.add_reader(self.sock.fileno(), self._readable)
-
-
-def open_sockets(bind_host: str, port: int, advertised: tuple[str, ...], coalesce_s: float) -> list[UdpSocket]:
+def open_sockets(bind_host: str, port: int, advertised: tuple[str, ...]) -> list[UdpSocket]:
     """All sockets of one port, the configured one first. Raises ``OSError`` when the port is taken."""
     sockets = [_bind(bind_host, port, share=False)]
     try:
@@ -84,7 +58,7 @@ def open_sockets(bind_host: str, port: int, advertised: tuple[str, ...], coalesc
         for sock in sockets:
             sock.close()
         raise
-    return [UdpSocket(sock, coalesce_s) for sock in sockets]
+    return [UdpSocket(sock) for sock in sockets]
 
 
 def _bind_own(host: str, port: int) -> socket.socket | None:

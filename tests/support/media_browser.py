@@ -1,7 +1,7 @@
 """Real Chromium pages as participants of a MediaServer in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from candil.ids import RandomIds
 from media.aio.server import MediaServer
 from media.aio.session import MediaSession
 from media.config import MediaConfig
+from tests.support.eventually import eventually
 
 ORIGIN = "https://participant.test/"
 FLAGS = [
@@ -84,20 +85,6 @@ async function sent() {
   return result;
 }
 </script><body></body>"""
-
-
-async def eventually(
-    holds: Callable[[], Awaitable[bool] | bool], what: str, timeout_s: float = 15.0, step_s: float = 0.1
-) -> None:
-    """Wait for a condition; the failure says what was missing."""
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while True:
-        result = holds()
-        if await result if isinstance(result, Awaitable) else result:
-            return
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"not within {timeout_s} s: {what}")
-        await asyncio.sleep(step_s)
 
 
 @asynccontextmanager
@@ -199,7 +186,7 @@ class BrowserParticipant:
                 for other in others
             )
 
-        await eventually(grown, f"{self.name} hears and sees {others}", timeout_s)
+        await eventually(f"{self.name} hears and sees {others}", grown, timeout_s)
 
 
 async def participant(

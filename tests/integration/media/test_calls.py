@@ -3,7 +3,8 @@
 import asyncio
 import re
 
-from tests.support.media_browser import chromium, eventually, media_server, participant
+from tests.support.eventually import eventually
+from tests.support.media_browser import chromium, media_server, participant
 
 
 async def test_two_pages_hear_and_see_each_other() -> None:
@@ -42,18 +43,18 @@ async def test_two_pages_hear_and_see_each_other() -> None:
         figures = ana.session.statistics()
         assert figures["rtt_ms"] is not None
         assert figures["connected"] is True
-        await eventually(lambda: (ana.session.statistics()["available_downlink_bps"] or 0) > 0, "a REMB comes")
+        await eventually("a REMB comes", lambda: (ana.session.statistics()["available_downlink_bps"] or 0) > 0)
 
         # Leaving frees the lines; coming back takes them again
         bea.session.close()
-        await eventually(lambda: "a=inactive" in ana.offers[-1], "ana's offer without bea")
+        await eventually("ana's offer without bea", lambda: "a=inactive" in ana.offers[-1])
         assert server.statistics()["sessions"] == 1
         again = await participant(browser, server, "room", "bea")
         again.join()
         await asyncio.gather(ana.hears_and_sees("bea"), again.hears_and_sees("ana"))
         assert len(re.findall("^m=", ana.offers[-1], re.MULTILINE)) == 4
         await ana.page.evaluate("pc.close()")
-        await eventually(lambda: ("closed", "peer_closed") in ana.events, "closing the page's connection is noticed")
+        await eventually("closing the page's connection is noticed", lambda: ("closed", "peer_closed") in ana.events)
 
 
 async def test_lip_sync_reaches_the_receiver() -> None:
@@ -68,7 +69,7 @@ async def test_lip_sync_reaches_the_receiver() -> None:
             stats = await bea.of("ana")
             return bool(stats.get("audioPlayout") and stats.get("videoPlayout"))
 
-        await eventually(both_mapped, "playout times of audio and video")
+        await eventually("playout times of audio and video", both_mapped)
         differences = []
         for _ in range(5):
             stats = await bea.of("ana")
@@ -104,7 +105,7 @@ async def test_a_second_session_of_a_participant_takes_over_without_a_break() ->
 
         newer = await participant(browser, server, "room", "ana")
         newer.join()
-        await eventually(lambda: ("closed", "replaced") in ana.events, "the older session ends")
+        await eventually("the older session ends", lambda: ("closed", "replaced") in ana.events)
         await newer.hears_and_sees("bea")
         await bea.hears_and_sees("ana")
         after = await bea.of("ana")

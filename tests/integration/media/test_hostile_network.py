@@ -7,7 +7,8 @@ import socket
 from OpenSSL import SSL
 
 from media import stun
-from tests.support.media_browser import BrowserParticipant, chromium, eventually, media_server, participant
+from tests.support.eventually import eventually
+from tests.support.media_browser import BrowserParticipant, chromium, media_server, participant
 from tests.support.media_relay import UdpRelay
 
 
@@ -118,13 +119,13 @@ async def test_silence_is_told_survived_and_in_the_end_closed() -> None:
         ana, bea = await two_through_relay(browser, server, relay)
         await asyncio.gather(ana.hears_and_sees("bea"), bea.hears_and_sees("ana"))
         relay.blocked = True
-        await eventually(lambda: ana.events[-1][0] == "path_lost", "the loss of the path is told", 5)
+        await eventually("the loss of the path is told", lambda: ana.events[-1][0] == "path_lost", 5)
         assert ("media", ("video", False)) in ana.events
         relay.blocked = False
-        await eventually(lambda: ("path_restored", ana.session.id) in ana.events, "the path comes back", 5)
+        await eventually("the path comes back", lambda: ("path_restored", ana.session.id) in ana.events, 5)
         await asyncio.gather(ana.hears_and_sees("bea"), bea.hears_and_sees("ana"))
         relay.blocked = True
-        await eventually(lambda: ("closed", "silent") in ana.events, "the session ends", 10)
+        await eventually("the session ends", lambda: ("closed", "silent") in ana.events, 10)
         assert server.statistics()["sessions"] == 1
         assert server.statistics()["paths"] == 1
         relay.close()
@@ -135,7 +136,7 @@ async def test_two_seconds_of_round_trip_are_a_call_like_any_other() -> None:
         relay = await UdpRelay(server.port).start()
         relay.delay_s = 1.0
         ana, bea = await two_through_relay(browser, server, relay)
-        await eventually(lambda: ("connected", ana.session.id) in ana.events, "connected", 30)
+        await eventually("connected", lambda: ("connected", ana.session.id) in ana.events, 30)
         for _ in range(3):
             await asyncio.gather(ana.hears_and_sees("bea", timeout_s=30), bea.hears_and_sees("ana", timeout_s=30))
             await asyncio.sleep(3)
