@@ -1,0 +1,210 @@
+/**
+ * The call as the patient sees it: stage, controls, the lamp. Entering and leaving are the room's decision.
+ *   const ui = new Candil.PatientCall(room, connection, (step) => ...);   asks for the steps "left" and "call"
+ *   ui.enter(); ui.exit();
+ */
+(function (root) {
+  "use strict";
+
+  const Candil = /** @type {any} */ (root).Candil;
+  const SLOW_AFTER_MS = 4000;
+
+  class PatientCall {
+    /** @param {HTMLElement} room @param {any} connection @param {(step: string) => void} go */
+    constructor(room, connection, go) {
+      this.room = room;
+      this.connection = connection;
+      this.go = go;
+      this.call = new Candil.Call({ connection });
+      this.tiles = new Candil.Tiles(room, () => (this._find("listen").hidden = false));
+      this.stage = this._find("stage");
+      this.lamp = this._find("lamp");
+      this.isIn = false;
+      this.trouble = "";
+      this.slowTimer = 0;
+      /** @type {any} */
+      this.wakeLock = null;
+      this._listen();
+      this._controls();
+    }
+
+    /** @param {string} name @returns {any} */
+    _find(name) {
+      return this.room.querySelector("[data-" + name + "]");
+    }
+
+    _listen() {
+      const call = this.call;
+      call.on("state", (/** @type {string} */ state) => this._state(state));
+      call.on("stream", (/** @type {string} */ id, /** @type {any} */ stream) => {
+        this.tiles.stream(id, stream);
+        if (this.connection.view) this._people(this.connection.view);
+      });
+      call.on("local", (/** @type {any} */ stream) => this._local(stream));
+      call.on("devices", (/** @type {any} */ devices) => this._devices(devices));
+      call.on("stats", (/** @type {any} */ stats) => this._stats(stats));
+      this.connection.on("state", (/** @type {any} */ view) => this.isIn && this._people(view));
+      this.connection.on("connection", () => this._light());
+      document.addEventListener("visibilitychange", () => this._stayAwake());
+    }
+
+    _controls() {
+      const on = (/** @type {string} */ name, /** @type {() => void} */ act) => this._find(name).addEventListener("click", act);
+      on("microphone", () => this._keep("microphone", this.call.setMicrophone(!this.call.microphone)));
+      on("camera", () => this._toggleCamera());
+      on("leave", () => this.go("left"));
+      on("return", () => this.go("call"));
+      on("only-audio", () => this._receiveVideo(false));
+      on("again-video", () => this._receiveVideo(true));
+      on("retry-devices", () => this._capture());
+      on("listen", () => {
+        this._find("listen").hidden = true;
+        this.tiles.play();
+      });
+    }
+
+    get wantsVideo() {
+      return this.room.dataset.media === "video";
+    }
+
+    enter() {
+      if (this.isIn) return;
+      this.isIn = true;
+      this._showStage("connecting");
+      this.call.setReceive({ audio: true, video: this.wantsVideo });
+      this.call.join();
+      this._capture();
+      this._stayAwake();
+    }
+
+    exit() {
+      if (!this.isIn) return;
+      this.isIn = false;
+      this.call.leave();
+      this.tiles.clear();
+      clearTimeout(this.slowTimer);
+      this._stayAwake();
+      this._light();
+    }
+
+    /** Open the devices while the call is being entered: whoever is still asked for permission already hears. */
+    async _capture() {
+      const withCamera = this.wantsVideo && Candil.remembered("camera") !== "off";
+      const got = await this.call.capture(withCamera ? "video" : "audio");
+      if (!this.isIn) return this.call.release();
+      this.trouble = got.reason;
+      if (Candil.remembered("microphone") === "off") await this.call.setMicrophone(false);
+    }
+
+    /** @param {string} name @param {Promise<string>} change */
+    async _keep(name, change) {
+      await change;
+      Candil.remember(name, this.call[name] ? "" : "off");
+    }
+
+    async _toggleCamera() {
+      const on = !this.call.camera;
+      if (on && !this.wantsVideo) return this._receiveVideo(true);
+      return this._keep("camera", this.call.setCamera(on));
+    }
+
+    /** Voice only, or the picture again; the server keeps the choice. @param {boolean} wanted */
+    async _receiveVideo(wanted) {
+      this.room.dataset.media = wanted ? "video" : "audio";
+      this.call.setReceive({ audio: true, video: wanted });
+      this._light();
+      this._find("lamp").open = false;
+      fetch(this.room.dataset.base + "/media", {
+        method: "POST",
+        credentials: "same-origin",
+        headers: {
+          Accept: "application/json",
+          "Content-Type": "application/json",
+          "X-CSRF-Token": String(this.room.dataset.csrf),
+        },
+        body: JSON.stringify({ media: this.room.dataset.media }),
+      }).catch(() => {}); // it holds on this page; the next change is kept again
+      await this._keep("camera", this.call.setCamera(wanted));
+    }
+
+    /** @param {string} state */
+    _state(state) {
+      if (!this.isIn) return;
+      if (state === "connected") this._showStage("");
+      else if (state === "path_lost" || state === "rejoining") this._showStage("lost");
+      else this._showStage("connecting");
+      this._light();
+    }
+
+    /** @param {string} stage "" when connected: the tiles decide */
+    _showStage(stage) {
+      clearTimeout(this.slowTimer);
+      const alone = this.tiles.tiles.size === 0;
+      this.stage.dataset.stage = stage || (alone ? "alone" : "fine");
+      if (stage === "connecting") {
+        this.slowTimer = setTimeout(() => (this.stage.dataset.stage = "slow"), SLOW_AFTER_MS);
+      }
+    }
+
+    /** @param {any} view */
+    _people(view) {
+      this.tiles.people(view);
+      if (this.call.state === "connected") this._showStage("");
+    }
+
+    /** @param {any} stream */
+    _local(stream) {
+      const hasPicture = Boolean(stream && stream.getVideoTracks().length);
+      this._find("self-box").hidden = !hasPicture;
+      this._find("self").srcObject = hasPicture ? stream : null;
+    }
+
+    /** @param {{microphone: boolean, camera: boolean, reason: string}} devices */
+    _devices(devices) {
+      this._find("microphone").setAttribute("aria-pressed", String(devices.microphone));
+      this._find("camera").setAttribute("aria-pressed", String(devices.camera));
+      const box = this._find("devices");
+      const known = ["denied", "missing", "busy"].indexOf(devices.reason) >= 0;
+      box.dataset.reason = known ? devices.reason : "unsupported";
+      box.hidden = !devices.reason || devices.microphone;
+    }
+
+    /** @param {any} stats */
+    _stats(stats) {
+      this.tiles.receiving(stats.receiving);
+      const megabytes = (stats.sentBytes + stats.receivedBytes) / 1e6;
+      this._find("used").hidden = megabytes < 0.1;
+      this._find("mb").textContent = megabytes.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
+      this._light();
+    }
+
+    /** The lamp: three flames with picture, two with voice, one for text, none without a line. */
+    _light() {
+      const connected = this.call.state === "connected";
+      const picture = this.tiles.pictured || (this.call.camera && this.wantsVideo);
+      const level = connected ? (picture ? 3 : 2) : this.connection.isOpen ? 1 : 0;
+      this.lamp.dataset.level = String(level);
+      const chosen = connected && !this.wantsVideo;
+      const why = level === 3 || !this.isIn ? "" : chosen ? "chosen" : this.trouble ? "no_devices" : connected ? "" : "weak";
+      this.lamp.querySelectorAll("[data-why]").forEach((/** @type {HTMLElement} */ text) => {
+        text.hidden = text.dataset.why !== why;
+      });
+      this._find("only-audio").hidden = !this.wantsVideo;
+      this._find("again-video").hidden = this.wantsVideo;
+    }
+
+    /** The screen stays on while the call is seen. */
+    async _stayAwake() {
+      const screen = /** @type {any} */ (navigator).wakeLock;
+      if (!screen) return;
+      if (!this.isIn && this.wakeLock) {
+        this.wakeLock.release();
+        this.wakeLock = null;
+      } else if (this.isIn && !document.hidden) {
+        this.wakeLock = await screen.request("screen").catch(() => null);
+      }
+    }
+  }
+
+  Candil.PatientCall = PatientCall;
+})(self);
