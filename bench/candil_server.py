@@ -1,0 +1,79 @@
+"""Candil's MediaServer in a process of its own, steered by JSON lines: commands on stdin, events on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from candil.clock import SystemClock
+from candil.ids import RandomIds
+from media.aio.server import MediaServer
+from media.config import MediaConfig
+
+LINE_MAX_BYTES = 1 << 20
+
+
+def emit(**event: Any) -> None:
+    os.write(1, json.dumps(event).encode() + b"\n")
+
+
+class Listener:
+    """Passes what the bench needs of a session's life on."""
+
+    def on_offer(self, session_id: str, sdp: str) -> None:
+        emit(event="offer", session=session_id, sdp=sdp)
+
+    def on_connected(self, session_id: str) -> None:
+        emit(event="connected", session=session_id)
+
+    def on_path_lost(self, session_id: str) -> None:
+        emit(event="path_lost", session=session_id)
+
+    def on_path_restored(self, session_id: str) -> None:
+        emit(event="path_restored", session=session_id)
+
+    def on_media(self, session_id: str, kind: str, active: bool) -> None:
+        """Not needed: the peers count what they receive."""
+
+    def on_closed(self, session_id: str, reason: str) -> None:
+        emit(event="closed", session=session_id, reason=reason)
+
+
+class Commands:
+    def __init__(self, server: MediaServer) -> None:
+        self._server = server
+        self._sessions: dict[str, Any] = {}
+        self._listener = Listener()
+
+    def handle(self, command: dict[str, Any]) -> None:
+        if command["do"] == "open":
+            session = self._server.open_session(command["room"], command["participant"], self._listener)
+            self._sessions[session.id] = session
+            emit(event="opened", session=session.id)
+        elif command["do"] == "answer":
+            self._sessions[command["session"]].answer(command["sdp"])
+        elif command["do"] == "close":
+            self._sessions.pop(command["session"]).close()
+
+
+async def main(address: str) -> None:
+    server = MediaServer(MediaConfig(bind_host=address, advertised_addresses=(address,)), SystemClock(), RandomIds())
+    await server.start()
+    reader = asyncio.StreamReader(limit=LINE_MAX_BYTES)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    emit(event="ready", port=server.port)
+    commands = Commands(server)
+    while line := await reader.readline():
+        commands.handle(json.loads(line))
+    await server.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
