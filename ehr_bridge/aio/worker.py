@@ -140,7 +140,10 @@ class DeliveryWorker:
         return sum(delivery.target == target for delivery in self._running.values())
 
     def _finished(self, task: asyncio.Task[None]) -> None:
+        """A result that storage would not keep is retried once its lease has run out."""
         self._running.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(log_event("delivery.result_lost"), exc_info=error)
         self._wake.set()
 
     async def _deliver(self, delivery: ClaimedDelivery, target: Target) -> None:

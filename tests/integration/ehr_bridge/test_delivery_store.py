@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from candil.errors import StorageFailed
 from candil.store import outbox as rows
 from candil.store.database import Database
 from ehr_bridge.aio.senders import Sender
@@ -147,6 +148,31 @@ async def test_our_own_mistake_keeps_the_visit_and_the_worker(outbox: Outbox, mo
     await outbox.deliver(TARGET)
     row = await outbox.delivery(record)
     assert (row.state, row.last_error) == ("pending", "internal error; see the log")
+
+
+async def test_result_that_storage_would_not_keep_is_tried_again_after_its_lease(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = await outbox.sign()
+    proofs: list[str] = []
+
+    async def step(sender: Sender, delivery: ClaimedDelivery, target: Target) -> Outcome:
+        proofs.append(delivery.state)
+        return Proved()
+
+    async def full_disk(delivery: ClaimedDelivery, decision: Decision, now: float) -> bool:
+        raise StorageFailed("storage_busy")
+
+    monkeypatch.setattr(Sender, "step", step)
+    with monkeypatch.context() as broken:
+        broken.setattr(outbox.store, "record_result", full_disk)
+        await outbox.deliver(TARGET)
+    assert (await outbox.delivery(record)).state == "pending"
+    await outbox.deliver(TARGET)
+    assert proofs == ["pending"]
+    outbox.clock.advance(3 * TARGET.timeout_s + 31)
+    await outbox.deliver(TARGET)
+    assert (await outbox.delivery(record)).state == "received"
 
 
 async def test_several_workers_take_each_delivery_once(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
