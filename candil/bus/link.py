@@ -9,7 +9,7 @@ import collections
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -145,7 +145,8 @@ class RedisLink:
     async def _connect(self, group: asyncio.TaskGroup) -> None:
         """Subscribe, prove that messages pass, restore what is ours, then start this connection's tasks.
 
-        Any of them failing ends all of them, and the pub/sub connection with them.
+        Any of them failing ends all of them, and the pub/sub connection with them. Each also looks at ``healthy``,
+        since the client library can swallow a cancellation that meets the end of a command.
         """
         pubsub = self._client.pubsub()
         try:
@@ -157,6 +158,8 @@ class RedisLink:
             self._outgoing.clear()
             self._gone.clear()
             await self._recover()
+            if self._closed:
+                raise ConnectionError("closed meanwhile")
         except BaseException:
             await pubsub.aclose()
             raise
@@ -164,18 +167,22 @@ class RedisLink:
         self.healthy = True
         log.info(log_event("bus.connected"))
         self._take(message)
-        group.create_task(self._listen(pubsub))
-        group.create_task(self._send_outgoing())
-        group.create_task(self._beat_until_gone())
+        for part in (self._listen(pubsub), self._send_outgoing(), self._beat_until_gone()):
+            group.create_task(self._ending_the_others(part))
         self._first_attempt.set()
         self._recovered()
 
+    async def _ending_the_others(self, part: Coroutine[Any, Any, None]) -> None:
+        try:
+            await part
+        finally:
+            self._give_up()
+
     async def _listen(self, pubsub: PubSub) -> None:
         try:
-            while True:
+            while self.healthy:
                 self._take(await self._next(pubsub))
         finally:
-            self.healthy = False
             await pubsub.aclose()
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any]:
@@ -189,23 +196,23 @@ class RedisLink:
             self._receive(message["data"])
 
     async def _send_outgoing(self) -> None:
-        while True:
+        while self.healthy:
             await self._outgoing_ready.wait()
             self._outgoing_ready.clear()
-            while self._outgoing:
+            while self._outgoing and self.healthy:
                 async with asyncio.timeout(COMMAND_TIMEOUT_S), self._client.pipeline(transaction=False) as pipeline:
                     for _ in range(min(BATCH, len(self._outgoing))):
                         pipeline.publish(self._channel, self._outgoing.popleft())
                     await pipeline.execute()
 
     async def _beat_until_gone(self) -> None:
-        while True:
+        while self.healthy:
             try:
                 async with asyncio.timeout(BEAT_EVERY_S):
                     await self._gone.wait()
-                raise ConnectionError("given up on")
             except TimeoutError:
                 await self._beat()
+        raise ConnectionError("given up on")
 
     async def _beat(self) -> None:
         async with asyncio.timeout(COMMAND_TIMEOUT_S), self._client.pipeline(transaction=False) as pipeline:

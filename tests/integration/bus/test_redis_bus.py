@@ -322,3 +322,16 @@ async def test_cancelled_calls_do_no_harm(redis_server: RedisServer, open_node: 
         await a.claim(f"room:{n}", 30)
         assert await b.owner(f"room:{n}") == "node-a"
     assert a.healthy
+
+
+async def test_closing_ends_while_messages_are_on_their_way(redis_server: RedisServer) -> None:
+    for turns in range(40):  # of the loop between publishing and closing
+        bus = RedisBus(redis_server.url, "node-a", SystemClock())
+        await bus.start()
+        for n in range(500):
+            bus.publish("t", {"n": n})
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await bus.aclose()
+        assert not bus.healthy
