@@ -246,13 +246,7 @@
       if (!this._joining || error.ref !== "media.join") return;
       this._joining = false;
       this._clearTimeout(this._joinTimer);
-      if (error.code === "not_now") this._tryLater();
-      else this._rejoin();
-    }
-
-    /** What we know of our admission was old; the next `state` tells. */
-    _tryLater() {
-      this._failures = Math.max(this._failures, 3);
+      if (error.code === "not_now") this._failures = Math.max(this._failures, 3); // the next `state` tells
       this._rejoin();
     }
 
@@ -379,14 +373,24 @@
     /** @param {any} message */
     _closedByServer(message) {
       if (this._old && message.session === this._old.id) return this._dropOld();
+      if (!this.wanted) return;
+      if (!message.session) return this._joinLost();
       const isCurrent = this._current ? message.session === this._current.id : this._joining;
-      if (!isCurrent || !this.wanted) return;
+      if (!isCurrent) return;
       if (FINAL.indexOf(message.reason) >= 0) return this._finish(message.reason);
       this._joining = false;
       this._clearTimeout(this._joinTimer);
       if (this._current) this._forget(this._current);
       if (message.reason === "held") this._setState("waiting");
       else this._rejoin();
+    }
+
+    /** Whoever carries the consult's media did not answer. */
+    _joinLost() {
+      if (!this._joining) return;
+      this._joining = false;
+      this._clearTimeout(this._joinTimer);
+      this._rejoin();
     }
 
     /** @param {Session} session */

@@ -56,6 +56,7 @@
     constructor(clientId, store) {
       this.clientId = clientId;
       this._store = store;
+      this._loaded = false; // until then saving would lose what an earlier page left
       this._seq = 0;
       /** @type {Entry[]} */
       this.waiting = [];
@@ -70,6 +71,8 @@
       if (!this._store) return;
       const kept = (await this._store.load()) || [];
       this.waiting = kept.concat(this.waiting);
+      this._loaded = true;
+      this._save();
     }
 
     /** @param {any} fields @returns {Entry} */
@@ -129,7 +132,7 @@
     }
 
     _save() {
-      if (this._store) this._store.save(this.waiting);
+      if (this._store && this._loaded) this._store.save(this.waiting);
     }
   }
 
