@@ -6,7 +6,18 @@ from webapp.api import consults as api
 from webapp.context import CONTEXT, WebContext
 from webapp.guards import Route
 from webapp.middlewares import errors_middleware, headers_middleware, log_middleware
-from webapp.pages import auth, board, consult, patient, public, summary
+from webapp.pages import (
+    appointment,
+    auth,
+    board,
+    consult,
+    consult_acts,
+    history,
+    patient,
+    plan,
+    public,
+    summary,
+)
 
 MAX_BODY_BYTES = 256 * 1024
 
@@ -16,7 +27,11 @@ def routes() -> list[Route]:
         *public.ROUTES,
         *auth.ROUTES,
         *board.ROUTES,
+        *plan.ROUTES,
+        *appointment.ROUTES,
         *consult.ROUTES,
+        *consult_acts.ROUTES,
+        *history.ROUTES,
         *patient.ROUTES,
         *summary.ROUTES,
         *api.ROUTES,

@@ -1,0 +1,84 @@
+/** Wires the doctor's consult page: one connection, and a controller for each part of the page. */
+(function (root) {
+  "use strict";
+
+  const Candil = root.Candil;
+  const RESUMED_SHOWN_MS = 4000;
+  const TICK_MS = 20000;
+
+  const page = Candil.doctorPage();
+  if (!page) return;
+
+  const clientId = Candil.randomId();
+  const store = new Candil.DoctorStore(page.base, clientId);
+  const connection = new Candil.Connection({
+    ticketUrl: page.base + "/ticket",
+    csrf: page.csrf,
+    wsUrl: root.location.origin.replace(/^http/, "ws") + "/ws",
+    clientId,
+    store,
+  });
+  const note = new Candil.DoctorNote(page, connection, store);
+  const call = new Candil.DoctorCall(page, connection);
+  const chat = new Candil.DoctorChat(page, connection);
+  new Candil.DoctorCodes(page, note.notes);
+  new Candil.DoctorDoor(page, connection, call);
+  new Candil.DoctorPanels(page, note);
+
+  let wasOffline = false;
+  connection.on("connection", (/** @type {string} */ state, /** @type {string} */ detail) => {
+    Candil.show(document.querySelector("[data-offline]"), state === "offline");
+    Candil.show(document.querySelector("[data-over=replaced]"), state === "replaced");
+    Candil.show(document.querySelector("[data-over=ended]"), state === "ended" && detail !== "finished");
+    line(state === "slow" ? "slow" : state === "open" && wasOffline ? "resumed" : "");
+    wasOffline = state === "offline" || (wasOffline && state !== "open");
+    if (state === "replaced" || state === "ended") note.lock();
+  });
+  line("connecting");
+
+  connection.on("state", (/** @type {any} */ view) => {
+    if (view.consult.status === "finished") signed();
+    const elapsed = /** @type {HTMLElement} */ (document.querySelector("[data-elapsed]"));
+    elapsed.dataset.elapsed = String(view.consult.started_at || "");
+    tick();
+  });
+
+  function signed() {
+    Candil.show(document.querySelector("[data-over=signed]"), true);
+    note.lock();
+  }
+
+  /** @param {string} when which sentence about the connection stands in the header */
+  function line(when) {
+    for (const sentence of document.querySelectorAll("[data-connection] [data-when]")) {
+      Candil.show(sentence, /** @type {HTMLElement} */ (sentence).dataset.when === when);
+    }
+    if (when === "resumed") root.setTimeout(() => line(""), RESUMED_SHOWN_MS);
+  }
+
+  function tick() {
+    const elapsed = /** @type {HTMLElement} */ (document.querySelector("[data-elapsed]"));
+    const since = Number(elapsed.dataset.elapsed);
+    if (!since) return;
+    const now = Date.now() / 1000 + connection.clockOffsetS;
+    elapsed.textContent = (elapsed.dataset.word || "").replace("{m}", String(Math.max(0, Math.floor((now - since) / 60))));
+  }
+
+  root.setInterval(tick, TICK_MS);
+  root.addEventListener("online", () => connection.reconnectNow());
+  document.addEventListener("visibilitychange", () => !document.hidden && connection.reconnectNow());
+  document.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (!event.altKey || event.ctrlKey || event.metaKey) return;
+    /** @type {Record<string, () => void>} */
+    const shortcuts = {
+      KeyM: () => call.toggleMicrophone(),
+      KeyC: () => chat.focus(),
+      KeyN: () => /** @type {HTMLElement} */ (document.getElementById("note-findings")).focus(),
+    };
+    const act = shortcuts[event.code];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  connection.start();
+})(/** @type {any} */ (self));
