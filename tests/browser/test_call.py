@@ -1,0 +1,114 @@
+"""Inside a call: devices switched off, leaving and coming back, reloads at any moment."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.support import visit
+from tests.support.browser import Person, person
+from tests.support.product import Product
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@dataclass
+class InCall:
+    doctor: Person
+    doctor_id: str
+    patient: Person
+    patient_id: str
+
+    async def both_see_and_hear(self) -> None:
+        await self.patient.sees_and_hears(self.doctor_id)
+        await self.doctor.sees_and_hears(self.patient_id)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def call(browser: Browser, product: Product) -> AsyncIterator[InCall]:
+    planned = product.plan()
+    doctor = await visit.signed_in_doctor(browser, product)
+    patient = await person(browser, "the patient")
+    patient_id = await visit.arrive(patient, planned.link)
+    doctor_id = await visit.open_consult(doctor, product, planned)
+    await visit.admit(doctor, patient_id)
+    await visit.in_room(patient, "call")
+    running = InCall(doctor, doctor_id, patient, patient_id)
+    await running.both_see_and_hear()
+    yield running
+    await patient.close()
+    await doctor.close()
+
+
+async def test_a_muted_microphone_and_a_camera_switched_off_are_seen_on_the_other_side(call: InCall) -> None:
+    tile = call.doctor.page.locator(f"[data-tiles] [data-person='{call.patient_id}']")
+    await call.patient.press("[data-microphone]")
+    await expect(tile.locator("[data-muted]")).to_be_visible()
+    await call.doctor.stays_without(call.patient_id, "energy")
+    await call.patient.press("[data-camera]")
+    await call.doctor.stays_without(call.patient_id, "frames")
+    await expect(tile.locator("video")).to_be_hidden()
+    await call.patient.press("[data-microphone]")
+    await call.patient.press("[data-camera]")
+    await call.doctor.sees_and_hears(call.patient_id)
+    await expect(tile.locator("[data-muted]")).to_be_hidden()
+    await expect(tile.locator("video")).to_be_visible()
+
+
+async def test_the_doctors_microphone_and_camera_too(call: InCall) -> None:
+    tile = call.patient.page.locator(f"[data-tiles] [data-person='{call.doctor_id}']")
+    await call.doctor.press("[data-microphone]")
+    await expect(tile.locator("[data-muted]")).to_be_visible()
+    await call.patient.stays_without(call.doctor_id, "energy")
+    await call.doctor.press("[data-camera]")
+    await call.patient.stays_without(call.doctor_id, "frames")
+    await call.doctor.press("[data-microphone]")
+    await call.doctor.press("[data-camera]")
+    await call.patient.sees_and_hears(call.doctor_id)
+
+
+async def test_the_patient_reloads_and_is_back_in_the_same_call_without_questions(call: InCall) -> None:
+    await visit.write(call.patient, "Antes de recargar")
+    await call.patient.page.reload()
+    await visit.in_room(call.patient, "call")
+    await call.both_see_and_hear()
+    await visit.has_message(call.patient, "Antes de recargar")
+
+
+async def test_the_doctor_reloads_and_is_back_in_the_same_call(call: InCall) -> None:
+    await visit.fill_note(call.doctor, findings="Rigidez de nuca ausente")
+    await call.doctor.page.reload()
+    await call.both_see_and_hear()
+    await expect(call.doctor.page.locator("[data-note=findings]")).to_have_value("Rigidez de nuca ausente")
+
+
+async def test_leaving_and_coming_back_does_not_end_the_visit(call: InCall) -> None:
+    await call.patient.press("[data-leave]")
+    await visit.in_room(call.patient, "left")
+    await call.patient.press("[data-return]")
+    await call.both_see_and_hear()
+    await call.doctor.press("[data-leave]")
+    await call.doctor.press("[data-rejoin]")
+    await call.both_see_and_hear()
+
+
+async def test_a_text_edit_in_the_note_is_kept_before_it_says_so(call: InCall) -> None:
+    field = call.doctor.page.locator("[data-note=findings]")
+    await field.fill("Fondo de ojo normal")
+    await visit.kept(call.doctor)
+    second = await call.doctor.context.new_page()
+    await second.goto(call.doctor.page.url)
+    await expect(second.locator("[data-note=findings]")).to_have_value("Fondo de ojo normal")
+    await second.close()
+
+
+async def test_the_end_of_the_conversation_leaves_text_open_and_may_be_taken_back(call: InCall) -> None:
+    await call.doctor.press("[data-conversation] button")
+    await visit.in_room(call.patient, "ended")
+    await visit.write(call.patient, "¿Y la receta?")
+    await visit.has_message(call.doctor, "¿Y la receta?")
+    await call.doctor.press("[data-conversation] button")
+    await visit.in_room(call.patient, "call")
+    await call.both_see_and_hear()
