@@ -7,6 +7,7 @@ it is, both texts remain, and the author is asked. Setting the field again settl
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal, Protocol
 
 import msgspec
@@ -118,7 +119,16 @@ def check(note: Note, field: str, value: str) -> None:
         if match[1] not in existing and len(existing) >= MAX_PRESCRIPTIONS:
             raise PeerError("too_many_prescriptions", "The note is full.", field=field)
     elif field == "next_action.when":
-        if not _WHEN.fullmatch(value):
+        if not _is_date(value):
             raise PeerError("invalid_date", "A date is YYYY-MM-DD or YYYY-MM-DDThh:mm.", field=field)
     elif field not in TEXT_FIELDS and field != CODE_FIELD:
         raise PeerError("unknown_field", "There is no such field.", field=field)
+
+
+def _is_date(value: str) -> bool:
+    if not _WHEN.fullmatch(value):
+        return False
+    try:
+        return not value or bool(datetime.fromisoformat(value))
+    except ValueError:  # the 30th of February has the right shape
+        return False

@@ -66,6 +66,8 @@ def test_prescriptions_keep_the_order_in_which_they_were_written() -> None:
         ("prescriptions.a.colour", "x", "unknown_field"),
         ("next_action.kind", "later", "invalid_choice"),
         ("next_action.when", "mañana", "invalid_date"),
+        ("next_action.when", "2026-02-30", "invalid_date"),
+        ("next_action.when", "2026-02-30T10:00", "invalid_date"),
         ("reason", "x" * (note.MAX_VALUE_CHARS + 1), "value_too_long"),
     ],
 )
