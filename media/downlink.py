@@ -21,9 +21,9 @@ class Downlink:
     """``session`` is the receiving session; the fast path uses its ``path`` and ``protect``."""
 
     __slots__ = (
-        "_base_in", "_repeated_at", "_resume_at", "_resume_picture", "_resume_seq", "_resume_tl0", "_resume_ts",
-        "attached", "bytes", "fraction_lost", "jitter", "kind", "packets", "packets_lost", "picture_shift",
-        "publisher", "repeat_budget", "repeated", "rtx_seq", "rtx_ssrc", "seq_shift", "session", "since_attach",
+        "_base_in", "_packets_before", "_repeated_at", "_resume_at", "_resume_picture", "_resume_seq",
+        "_resume_tl0", "_resume_ts", "attached", "bytes", "fraction_lost", "jitter", "kind", "packets", "packets_lost", "picture_shift",
+        "publisher", "repeat_budget", "repeated", "rtx_seq", "rtx_ssrc", "seq_shift", "session",
         "source", "ssrc", "tl0_shift", "ts_shift", "wanted",
     )  # fmt: skip
 
@@ -37,12 +37,12 @@ class Downlink:
         self.attached = False
         self.wanted = True
         self.seq_shift = self.ts_shift = self.picture_shift = self.tl0_shift = 0
-        self.packets = self.bytes = self.repeated = self.since_attach = 0
+        self.packets = self.bytes = self.repeated = 0
         self.rtx_seq = 0
         self.repeat_budget = MAX_REPEATS_PER_TICK
         self.fraction_lost = self.packets_lost = self.jitter = 0
         self._repeated_at: dict[int, float] = {}
-        self._base_in = 0
+        self._base_in = self._packets_before = 0
         self._resume_seq: int | None = None
         self._resume_ts = self._resume_picture = self._resume_tl0 = 0
         self._resume_at = 0.0
@@ -56,7 +56,7 @@ class Downlink:
             self._continue_pictures(source.kind, payload)
         self.source = source
         self.attached = True
-        self.since_attach = 0
+        self._packets_before = self.packets
         self._base_in = seq
         self._repeated_at.clear()
 
@@ -87,7 +87,7 @@ class Downlink:
         behind = (self.source.highest - seq) & rtp.SEQ_MASK
         if behind >= HISTORY_PACKETS:
             return False
-        return self.since_attach >= HISTORY_PACKETS or ((seq - self._base_in) & rtp.SEQ_MASK) < 0x8000
+        return self.packets - self._packets_before >= HISTORY_PACKETS or ((seq - self._base_in) & rtp.SEQ_MASK) < 0x8000
 
     def may_repeat(self, out_seq: int, now: float, rtt_s: float) -> bytes | None:
         """The source's packet to send again for a receiver's NACK, None if it is not to be sent."""

@@ -87,6 +87,7 @@ class Room:
         if source.kind == VIDEO and any(sink not in source.waiting for sink in waiting):
             source.want_keyframe()
         source.sinks, source.waiting = sinks, waiting
+        source.session.request_keyframe(now)
 
     @staticmethod
     def _release(uplink: Uplink, now: float) -> None:

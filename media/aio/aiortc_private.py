@@ -13,9 +13,10 @@ from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, State
 from pylibsrtp._binding import ffi, lib
 
-__all__ = ["CONNECTED_STATE", "DtlsAssociation", "PacketBuffer", "RTCCertificate", "sha256_fingerprint"]
+__all__ = ["DtlsAssociation", "PacketBuffer", "RTCCertificate", "sha256_fingerprint", "srtp_protect"]
 
-CONNECTED_STATE = "connected"
+srtp_protect = lib.srtp_protect
+"""``srtp_protect(context, cdata, length)``: 0 when it encrypted ``length[0]`` bytes in place."""
 _TRAILER_BYTES = pylibsrtp.SRTP_MAX_SRTCP_TRAILER_LEN
 
 
@@ -86,6 +87,11 @@ class DtlsAssociation:
         """(RTP, RTCP) encryption in ``buffer``."""
         session = self._transport._tx_srtp
         return _in_place(lib.srtp_protect, session, buffer), _in_place(lib.srtp_protect_rtcp, session, buffer)
+
+    @property
+    def outbound_context(self) -> Any:
+        """libsrtp's own handle for ``srtp_protect``; valid as long as this object lives."""
+        return self._transport._tx_srtp._srtp[0]
 
     async def stop(self) -> None:
         await self._transport.stop()

@@ -14,7 +14,7 @@ from candil.errors import NotFound, TooMany
 from candil.ids import IdSource
 from candil.log import log_event
 from media import control, rtp, stun
-from media.aio.aiortc_private import PacketBuffer, RTCCertificate, sha256_fingerprint
+from media.aio.aiortc_private import PacketBuffer, RTCCertificate, sha256_fingerprint, srtp_protect
 from media.aio.paths import Path
 from media.aio.session import MAX_SSRCS, MediaSession
 from media.aio.udp import UdpSocket, open_sockets
@@ -29,7 +29,7 @@ from media.sdp_offer import OfferTransport, is_name
 log = logging.getLogger(__name__)
 
 MAX_DATAGRAM_BYTES = 1500
-TICK_S = 0.05
+TICK_S = 0.1
 BATCH = 64
 """Datagrams read per wake-up before other work gets its turn."""
 
@@ -47,7 +47,7 @@ class MediaServer:
         self._ntp_offset_s = clock.now() + rtp.NTP_EPOCH_S - time.monotonic()
         self.rx = PacketBuffer()
         self.tx = PacketBuffer()
-        self.forwarder = Forwarder(self.tx.view, self._ntp_offset_s)
+        self.forwarder = Forwarder(self.tx, srtp_protect, self._ntp_offset_s)
         self._rooms: dict[str, Room] = {}
         self._by_ufrag: dict[str, MediaSession] = {}
         self._sockets: list[UdpSocket] = []

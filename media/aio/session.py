@@ -59,6 +59,7 @@ class MediaSession:
         # For the fast path
         self.path: Path | None = None
         self.paths: dict[Any, Path] = {}
+        self.srtp_out: Any = None
         self.protect: InPlace = _not_ready
         self.protect_rtcp: InPlace = _not_ready
         self.unprotect: InPlace = _not_ready
@@ -263,7 +264,7 @@ class MediaSession:
             self._loop.call_soon(self._listener.on_offer, self.id, offer)
 
     def tick(self, now: float, elapsed_s: float) -> None:
-        """Every 50 ms: budgets, repair, feedback, reports, silence."""
+        """Ten times a second: budgets, repair, feedback, reports, silence."""
         config = self._server.config
         share = min(elapsed_s, 0.5)
         self.packets_left = min(
@@ -301,6 +302,7 @@ class MediaSession:
             self._report_at = now + control.report_interval_s(self)
 
     def request_keyframe(self, now: float) -> None:
+        """Send a PLI if somebody wants a key frame and the limits allow it now."""
         video = self.uplinks[rtp.VIDEO]
         if video.take_keyframe_request(now, self._server.config.keyframe_interval_s, self.round_trip.rtt_s):
             self.send_rtcp(rtcp.picture_loss(self.feedback_ssrc, video.ssrc))
@@ -342,6 +344,7 @@ class MediaSession:
             return
         self.unprotect, self.unprotect_rtcp = association.unprotect(self._server.rx)
         self.protect, self.protect_rtcp = association.protect(self._server.tx)
+        self.srtp_out = association.outbound_context
         self.connected = True
         self._report_at = self._server.now()
         self._server.session_connected(self)

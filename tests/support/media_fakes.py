@@ -25,6 +25,15 @@ class FakePath:
         self.sent.append(bytes(data))
 
 
+class FakeBuffer:
+    """What libsrtp would encrypt in place."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(2048))
+        self.cdata = None
+        self.length = [0]
+
+
 class FakeSession:
     """A media session whose encryption is the identity."""
 
@@ -40,6 +49,9 @@ class FakeSession:
         self.round_trip = RoundTrip()
         self.ntp_offset_s: float | None = None
         self.path = FakePath()
+        self.srtp_out = None
+        self.keyframe_requests_sent = 0
+        self.answers_keyframe_requests = False
         self.downlinks: dict[tuple[str, str], Downlink] = {}
         self.sinks_by_ssrc: dict[int, Downlink] = {}
         self.nacks: list[list[int]] = []
@@ -82,6 +94,11 @@ class FakeSession:
     def restart_uplink(self, uplink: Uplink, seq: int, now: float) -> None:
         room.restart(uplink, seq, now)
 
+    def request_keyframe(self, now: float) -> None:
+        video = self.uplinks[rtp.VIDEO]
+        if self.answers_keyframe_requests:
+            self.keyframe_requests_sent += video.take_keyframe_request(now, 0.5, self.round_trip.rtt_s)
+
     def send_nack(self, uplink: Uplink, now: float) -> None:
         seqs = uplink.missing.due(now, self.round_trip.rtt_s)
         if seqs:
@@ -92,7 +109,7 @@ class FakeSession:
 
 
 def new_forwarder() -> Forwarder:
-    return Forwarder(memoryview(bytearray(2048)), 1000.0)
+    return Forwarder(FakeBuffer(), lambda _context, _cdata, _length: 0, 1000.0)
 
 
 def rtp_packet(
