@@ -121,7 +121,8 @@
   /** Who chose text has a lamp too: one flame, or none without a line. @param {HTMLElement} room @param {any} connection */
   function lightText(room, connection) {
     const lamp = /** @type {HTMLElement} */ (room.querySelector("[data-lamp]"));
-    connection.on("connection", () => (lamp.dataset.level = connection.isOpen ? "1" : "0"));
+    const light = () => (lamp.dataset.level = room.dataset.connection === "offline" ? "0" : "1");
+    new MutationObserver(light).observe(room, { attributes: true, attributeFilter: ["data-connection"] });
   }
 
   /** The messages of a call as a sheet from below. @param {HTMLElement} room @param {any} chat */

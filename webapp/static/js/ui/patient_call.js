@@ -44,7 +44,7 @@
       call.on("devices", (/** @type {any} */ devices) => this._devices(devices));
       call.on("stats", (/** @type {any} */ stats) => this._stats(stats));
       this.connection.on("state", (/** @type {any} */ view) => this.isIn && this._people(view));
-      this.connection.on("connection", () => this._light());
+      new MutationObserver(() => this._light()).observe(this.room, { attributes: true, attributeFilter: ["data-connection"] });
       document.addEventListener("visibilitychange", () => this._stayAwake());
     }
 
@@ -182,7 +182,7 @@
     _light() {
       const connected = this.call.state === "connected";
       const picture = this.tiles.pictured || (this.call.camera && this.wantsVideo);
-      const level = connected ? (picture ? 3 : 2) : this.connection.isOpen ? 1 : 0;
+      const level = connected ? (picture ? 3 : 2) : this.room.dataset.connection === "offline" ? 0 : 1;
       this.lamp.dataset.level = String(level);
       const chosen = connected && !this.wantsVideo;
       const why = level === 3 || !this.isIn ? "" : chosen ? "chosen" : this.trouble ? "no_devices" : connected ? "" : "weak";

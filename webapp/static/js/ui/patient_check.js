@@ -21,7 +21,7 @@
   function check(box) {
     const data = /** @type {HTMLElement} */ (box).dataset;
     const find = (/** @type {string} */ name) => /** @type {any} */ (box.querySelector("[data-" + name + "]"));
-    const call = new Candil.Call({ connection: new Candil.Emitter() });
+    const devices = new Candil.Devices({});
     /** @type {any} */
     let audio = null;
     let timer = 0;
@@ -30,7 +30,7 @@
     async function start() {
       data.state = "asking";
       audio = audio || openAudio();
-      const got = await call.capture(data.media);
+      const got = await devices.capture(data.media);
       if (got.media === "text") {
         data.state = ["denied", "missing", "busy"].indexOf(got.reason) >= 0 ? got.reason : "unsupported";
         return;
@@ -39,7 +39,8 @@
       const preview = find("preview");
       if (preview) {
         preview.hidden = got.media !== "video";
-        preview.srcObject = call.localStream;
+        preview.srcObject = devices.stream;
+        preview.play().catch(() => {}); // refused play leaves the first picture, which is enough
       }
       find("camera-missing").hidden = !(data.media === "video" && got.media === "audio");
       listen();
@@ -52,7 +53,7 @@
       if (audio.state === "suspended") audio.resume();
       const analyser = audio.createAnalyser();
       analyser.fftSize = 1024;
-      audio.createMediaStreamSource(call.localStream).connect(analyser);
+      audio.createMediaStreamSource(devices.stream).connect(analyser);
       const samples = new Uint8Array(analyser.fftSize);
       const since = Date.now();
       let heard = false;
@@ -87,27 +88,13 @@
 
     find("try").addEventListener("click", start);
     find("tone").addEventListener("click", playTone);
-    window.addEventListener("pagehide", () => call.release());
-    alreadyAllowed(data.media === "video").then((yes) => yes && start());
+    window.addEventListener("pagehide", () => devices.release());
     measureLine(find("line"), /** @type {string} */ (data.probe));
   }
 
   function openAudio() {
     const Context = /** @type {any} */ (root).AudioContext || /** @type {any} */ (root).webkitAudioContext;
     return Context ? new Context() : null;
-  }
-
-  /** Whether opening the devices would ask nothing. @param {boolean} withCamera @returns {Promise<boolean>} */
-  async function alreadyAllowed(withCamera) {
-    try {
-      for (const name of withCamera ? ["microphone", "camera"] : ["microphone"]) {
-        const status = await navigator.permissions.query({ name: /** @type {any} */ (name) });
-        if (status.state !== "granted") return false;
-      }
-      return true;
-    } catch (error) {
-      return false; // this browser does not say
-    }
   }
 
   /** @param {HTMLElement} card @param {string} url */
