@@ -27,7 +27,18 @@
       connection.on("sending", (/** @type {any} */ entry) => this._settled(entry));
       connection.on("state", () => this._marks());
       document.addEventListener("visibilitychange", () => this._read());
+      this._end();
+      if (root.ResizeObserver) new root.ResizeObserver(() => this._atEnd && this._end()).observe(this._list);
+      this._list.addEventListener("scroll", () => (this._atEnd = this._distance() < 60));
+    }
+
+    _distance() {
+      return this._list.scrollHeight - this._list.scrollTop - this._list.clientHeight;
+    }
+
+    _end() {
       this._list.scrollTop = this._list.scrollHeight;
+      this._atEnd = true;
     }
 
     focus() {
@@ -57,8 +68,7 @@
       this._waiting.delete(key);
       bubble.dataset.seq = String(message.seq);
       this._last = Math.max(this._last, message.seq);
-      const wasAtEnd = this._list.scrollHeight - this._list.scrollTop - this._list.clientHeight < 60;
-      this._place(bubble, wasAtEnd || isMine);
+      this._place(bubble, this._atEnd || isMine);
       this._marks();
       this._read();
     }
@@ -86,7 +96,7 @@
         (other) => other !== bubble && Number(/** @type {HTMLElement} */ (other).dataset.seq || Infinity) > seq
       );
       this._list.insertBefore(bubble, later || null);
-      if (follow) this._list.scrollTop = this._list.scrollHeight;
+      if (follow) this._end();
     }
 
     /** @param {string} id */
