@@ -21,10 +21,11 @@ class Downlink:
     """``session`` is the receiving session; the fast path uses its ``path`` and ``protect``."""
 
     __slots__ = (
-        "_base_in", "_packets_before", "_repeated_at", "_resume_at", "_resume_picture", "_resume_seq",
-        "_resume_tl0", "_resume_ts", "attached", "bytes", "fraction_lost", "jitter", "kind", "packets", "packets_lost", "picture_shift",
-        "publisher", "repeat_budget", "repeated", "rtx_seq", "rtx_ssrc", "seq_shift", "session",
-        "source", "ssrc", "tl0_shift", "ts_shift", "wanted",
+        "_base_in", "_packets_before", "_repeated_at", "_resume_at", "_resume_picture",
+        "_resume_seq", "_resume_tl0", "_resume_ts", "attached", "bytes", "fraction_lost", "jitter",
+        "kind", "packets", "packets_lost", "picture_shift", "publisher", "repeat_budget",
+        "repeated", "rtx_seq", "rtx_ssrc", "seq_shift", "session", "source", "ssrc", "tl0_shift",
+        "ts_shift", "wanted",
     )  # fmt: skip
 
     def __init__(self, session: Any, publisher: str, kind: str, ssrc: int, rtx_ssrc: int) -> None:

@@ -99,9 +99,9 @@ class MediaServer:
         if room is None:
             room = self._rooms[room_id] = Room(room_id)
         session = self._make_session(room, participant_id, listener)
-        self._replace_older(room, participant_id)
         self._by_ufrag[session.ice.ufrag] = session
         room.add(session)
+        self._replace_older(room, session)
         self._renegotiate(room)
         if self._timer is None:
             self._ticked_at = self.now()
@@ -130,9 +130,12 @@ class MediaServer:
             negotiation,
         )
 
-    def _replace_older(self, room: Room, participant_id: str) -> None:
-        for older in list(room.members.get(participant_id, [])):
+    def _replace_older(self, room: Room, newest: MediaSession) -> None:
+        """Of the older sessions only a connected one is worth keeping until the newest has connected."""
+        for older in list(room.members[newest.participant_id]):
             assert isinstance(older, MediaSession)
+            if older is newest:
+                continue
             if older.connected:
                 older.replaced_at = older.replaced_at or self.now()
             else:
@@ -221,8 +224,6 @@ class MediaServer:
                 if session.packets_left <= 0 or session.bytes_left <= 0:
                     self._drops["rate"] += 1
                     continue
-                session.packets_left -= 1
-                session.bytes_left -= size
                 if 191 < view[1] < 224:
                     self._receive_rtcp(path, size, now)
                     continue
@@ -233,6 +234,9 @@ class MediaServer:
                 if plain < 12:
                     self._drops["srtp"] += 1
                     continue
+                # Only what proved genuine counts, so that a spoofer cannot use up the peer's share.
+                session.packets_left -= 1
+                session.bytes_left -= size
                 path.heard_at = now
                 if session.path_lost:
                     session.heard(now)
@@ -260,6 +264,8 @@ class MediaServer:
             self._drops["srtp"] += 1
             return
         session.seen_ssrcs.add(ssrc)
+        session.packets_left -= 1
+        session.bytes_left -= size
         path.heard_at = now
         session.heard(now)
         control.handle_rtcp(session, bytes(self.rx.view[:plain]), now, self.ntp_s(now))
@@ -267,10 +273,9 @@ class MediaServer:
     def _receive_stun(self, udp: UdpSocket, data: bytes, address: Any, now: float) -> None:
         request = stun.parse_binding_request(data)
         session = None if request is None else self._by_ufrag.get(request.local_ufrag)
-        if request is None or session is None or session.packets_left <= 0:
+        if request is None or session is None:
             self._drops["stun"] += 1
             return
-        session.packets_left -= 1
         path = udp.paths.get(address)
         if path is None or path.session is not session:
             path = Path(session, udp.paths, address, udp.send, now)

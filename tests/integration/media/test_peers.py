@@ -224,3 +224,40 @@ async def test_a_taken_port_is_an_error_at_start() -> None:
             config = MediaConfig(bind_host=bind_host, udp_port=server.port)
             with pytest.raises(OSError, match="in use"):
                 await MediaServer(config, SystemClock(), RandomIds()).start()
+
+
+async def test_opening_again_before_connecting_replaces_and_the_room_lives_on() -> None:
+    async with media_server() as server:
+        first, second = MediaPeer(server, "room", "ana"), MediaPeer(server, "room", "ana")
+        await first.open()
+        await second.join()
+        await eventually("the first ends", lambda: ("closed", "replaced") in first.events)
+        bea = await MediaPeer(server, "room", "bea").join()
+        await eventually("they know each other", lambda: second.session.sinks_by_ssrc)
+        second.session.close()
+        bea.session.close()
+        assert server.statistics()["rooms"] == 0
+        for peer in (first, second, bea):
+            peer.close()
+
+
+async def test_a_successor_that_never_connects_does_not_keep_the_old_session_for_ever() -> None:
+    async with call(replace_after_s=0.3) as (server, ana, bea):
+        newer = MediaPeer(server, "room", "ana")
+        newer_session = server.open_session("room", "ana", newer)
+        newer.session = newer_session
+        assert not ana.session.closed
+        ana.send_rtp(audio(1))
+        await eventually("the old one still serves", lambda: len(bea.rtp) == 1)
+        await eventually("and then ends", lambda: ("closed", "replaced") in ana.events)
+        assert bea.session.sinks_by_ssrc  # her lines wait for the successor
+
+
+async def test_forged_packets_do_not_use_up_the_share_of_the_peer_they_name() -> None:
+    async with call(max_packets_per_second=100) as (server, ana, bea):
+        for number in range(400):
+            ana.check(password=b"forged forged forged fo")
+            ana.send(b"\x80\x6f" + number.to_bytes(2, "big") + bytes(60))
+        await eventually("refusals", lambda: server.statistics()["dropped_srtp"] >= 400)
+        ana.send_rtp(audio(1))
+        await eventually("her own packet passes", lambda: len(bea.rtp) == 1)
