@@ -59,12 +59,21 @@ def _password(from_stdin: bool) -> str:
 
 def key_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="which system will use it")
+    parser.add_argument(
+        "--role",
+        choices=[str(role) for role in accounts.API_ROLES],
+        default="integration",
+        help="integration plans consults; receiver reads the signed records that webhooks tell of",
+    )
 
 
 def add_api_key(settings: Settings, options: argparse.Namespace) -> int:
     now, ids, clinic_id = SystemClock().now(), RandomIds(), settings.clinic.id
     token = in_database(
-        settings, lambda tx: accounts.add_api_key(tx, options.name, clinic_id=clinic_id, now=now, ids=ids)
+        settings,
+        lambda tx: accounts.add_api_key(
+            tx, options.name, role=Role(options.role), clinic_id=clinic_id, now=now, ids=ids
+        ),
     )
     print(token)
     print("Keep it now: it is not shown again. Send it as: Authorization: Bearer <key>", file=sys.stderr)

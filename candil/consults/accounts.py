@@ -11,6 +11,7 @@ from candil.store import audit, staff
 from candil.store.staff import ApiKeyRow, StaffRow, StaffSessionRow
 from candil.store.tx import Transaction
 
+API_ROLES = (Role.INTEGRATION, Role.RECEIVER)
 STAFF_ROLES = (Role.DOCTOR, Role.FRONT_DESK, Role.ADMIN)
 TOUCH_EVERY_S = 60.0
 _LOGIN = re.compile(r"[a-z0-9._@+-]{2,120}")
@@ -106,12 +107,16 @@ def sign_out(tx: Transaction, token: str, account: StaffRow, *, now: float) -> N
     audit.record(tx, at=now, clinic_id=account.clinic_id, actor=account.id, act="staff.sign_out")
 
 
-def add_api_key(tx: Transaction, name: str, *, clinic_id: str, now: float, ids: IdSource) -> str:
-    """A key for a scheduling system; shown once, only its hash is kept."""
+def add_api_key(
+    tx: Transaction, name: str, *, role: Role = Role.INTEGRATION, clinic_id: str, now: float, ids: IdSource
+) -> str:
+    """A key for another system; shown once, only its hash is kept."""
+    if role not in API_ROLES:
+        raise PeerError("invalid_role", "A key is for planning (integration) or for records (receiver).", field="role")
     token = "cdl_" + ids.new_secret()
-    row = ApiKeyRow(ids.new_id("key"), clinic_id, name, token_hash(token), now)
+    row = ApiKeyRow(ids.new_id("key"), clinic_id, name, role, token_hash(token), now)
     staff.add_api_key(tx, row)
-    audit.record(tx, at=now, clinic_id=clinic_id, actor="system", act="api_key.add", key=row.id)
+    audit.record(tx, at=now, clinic_id=clinic_id, actor="system", act="api_key.add", key=row.id, role=role)
     return token
 
 
@@ -119,4 +124,4 @@ def api_actor(tx: Transaction, token: str) -> Actor:
     row = staff.api_key(tx, token_hash(token))
     if row is None or row.revoked_at is not None:
         raise NotAuthenticated("no_key", "The API key is missing or not valid.")
-    return Actor(row.id, Role.INTEGRATION, row.clinic_id)
+    return Actor(row.id, Role(row.role), row.clinic_id)

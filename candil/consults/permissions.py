@@ -20,7 +20,8 @@ class Role(StrEnum):
     DOCTOR = "doctor"
     FRONT_DESK = "front-desk"
     ADMIN = "admin"
-    INTEGRATION = "integration"
+    INTEGRATION = "integration"  # another system that plans consults
+    RECEIVER = "receiver"  # another system that reads signed records
 
 
 GUESTS = frozenset({Role.COMPANION, Role.INTERPRETER, Role.SECOND_DOCTOR})
@@ -76,6 +77,7 @@ RULES: dict[str, Rule] = {
     "codes.search": Rule(_DOCTOR),
     "consult.finish": Rule(_DOCTOR, RUNNING | {"finished"}),
     "record.view": Rule(_DOCTOR),
+    "record.fetch": Rule(frozenset({Role.RECEIVER})),
     "history.view": Rule(_DOCTOR),
     "delivery.retry": Rule(_DOCTOR | {Role.ADMIN}),
     # the patient's and the guests' side

@@ -31,9 +31,12 @@ class StaffSessionRow(msgspec.Struct, frozen=True):
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True):
+    """``role`` is ``integration`` (plans consults) or ``receiver`` (reads signed records)."""
+
     id: str
     clinic_id: str
     name: str
+    role: str
     token_hash: str
     created_at: float
     revoked_at: float | None = None

@@ -71,6 +71,7 @@ api_keys = Table(
     Column("id", String(32), primary_key=True),
     Column("clinic_id", String(32), nullable=False),
     Column("name", Text, nullable=False),
+    Column("role", String(32), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),

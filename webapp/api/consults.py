@@ -7,10 +7,11 @@ from aiohttp import web
 
 from candil.bus import topics
 from candil.clock import to_datetime
-from candil.consults import board, links, planning
+from candil.consults import board, finishing, links, planning
 from candil.consults.permissions import Actor, Role
+from candil.consults.record import FinalRecord
 from candil.errors import NotFound, PeerError, Refused
-from candil.store import consults, outbox, participants, staff
+from candil.store import audit, consults, outbox, participants, staff
 from candil.store.consults import ConsultRow
 from candil.store.outbox import DeliveryRow
 from candil.store.tx import Transaction
@@ -120,6 +121,18 @@ async def revoke(request: web.Request, actor: Actor) -> web.Response:
     return web.Response(status=204)
 
 
+async def record(request: web.Request, actor: Actor) -> web.Response:
+    """The signed record, for the receiver of a thin webhook. The reading is audited."""
+    ctx, consult_id, now = context(request), request.match_info["consult"], context(request).clock.now()
+
+    def work(tx: Transaction) -> FinalRecord:
+        row = _of_clinic(tx, consult_id, actor)
+        audit.record(tx, at=now, clinic_id=row.clinic_id, actor=actor.id, act="record.fetch", consult_id=row.id)
+        return finishing.signed(tx, row.id)
+
+    return _json(await ctx.db.write(work))
+
+
 async def doctors(request: web.Request, actor: Actor) -> web.Response:
     rows = await context(request).db.read(lambda tx: staff.of_clinic(tx, actor.clinic_id))
     found = [
@@ -204,6 +217,7 @@ ROUTES = [
     Route("POST", "/api/v1/consults", plan, Integration("consult.plan")),
     Route("GET", "/api/v1/consults", of_day, Integration("consult.view")),
     Route("GET", "/api/v1/consults/{consult}", one, Integration("consult.view")),
+    Route("GET", "/api/v1/consults/{consult}/record", record, Integration("record.fetch")),
     Route("POST", "/api/v1/consults/{consult}/reschedule", reschedule, Integration("consult.reschedule")),
     Route("POST", "/api/v1/consults/{consult}/cancel", cancel, Integration("consult.cancel")),
     Route("POST", "/api/v1/consults/{consult}/links", reissue, Integration("link.issue")),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from candil.consults.record import FinalRecord
 from webapp.api import models
 
 _REF = "#/components/schemas/{name}"
@@ -63,6 +64,14 @@ OPERATIONS = (
         refusals=(404,),
     ),
     Operation(
+        "GET",
+        _CONSULT + "/record",
+        "getRecord",
+        "The signed record of a finished visit, for keys with the role receiver only; the reading is audited.",
+        {200: ("The record.", FinalRecord)},
+        refusals=(403, 404),
+    ),
+    Operation(
         "POST",
         _CONSULT + "/reschedule",
         "rescheduleConsult",
@@ -100,6 +109,7 @@ OPERATIONS = (
 _REFUSALS = {
     400: "Something in the request is wrong; field names it.",
     401: "The API key is missing or not valid.",
+    403: "This key's role may not do this.",
     404: "No such consult in this clinic.",
     409: "Not possible in the consult's present state.",
     413: "The body is larger than 64 KiB.",

@@ -68,8 +68,8 @@ def _invitation(number: int, token: str) -> InvitationRow:
         ),
         (lambda _: None, lambda tx: staff.add(tx, staff_row(id="stf_2"))),
         (
-            lambda tx: staff.add_api_key(tx, ApiKeyRow("key_1", "clinic", "n", "hash", NOW)),
-            lambda tx: staff.add_api_key(tx, ApiKeyRow("key_2", "clinic", "n", "hash", NOW)),
+            lambda tx: staff.add_api_key(tx, ApiKeyRow("key_1", "clinic", "n", "integration", "hash", NOW)),
+            lambda tx: staff.add_api_key(tx, ApiKeyRow("key_2", "clinic", "n", "integration", "hash", NOW)),
         ),
         (
             lambda tx: notes.add_record(tx, RecordRow(CONSULT, 1, "{}", "", DOCTOR, NOW)),

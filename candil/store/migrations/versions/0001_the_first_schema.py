@@ -15,6 +15,7 @@ def upgrade() -> None:
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('clinic_id', sa.String(length=32), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('role', sa.String(length=32), nullable=False),
     sa.Column('token_hash', sa.String(length=64), nullable=False),
     sa.Column('created_at', sa.Float(), nullable=False),
     sa.Column('revoked_at', sa.Float(), nullable=True),
