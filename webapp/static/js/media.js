@@ -231,7 +231,6 @@
 
     /** The socket is back: is our session still there, and does everybody know what we send? */
     _reconnected() {
-      this._joining = false;
       if (this._current) {
         this._askReceive(this._current);
         this._tellDevices();

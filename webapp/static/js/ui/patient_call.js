@@ -166,7 +166,7 @@
       const box = this._find("devices");
       const known = ["denied", "missing", "busy"].indexOf(devices.reason) >= 0;
       box.dataset.reason = known ? devices.reason : "unsupported";
-      box.hidden = !devices.reason || devices.microphone;
+      box.hidden = !devices.reason || devices.reason === "released" || devices.microphone;
     }
 
     /** @param {any} stats */
