@@ -179,6 +179,7 @@ class MediaServer:
             "sessions": len(self._by_ufrag),
             "rooms": len(self._rooms),
             "paths": sum(len(udp.paths) for udp in self._sockets),
+            "receive_buffer_bytes": min((udp.receive_buffer_bytes for udp in self._sockets), default=0),
             "packets_in": forwarder.packets_in,
             "packets_out": forwarder.packets_out,
             "bytes_out": forwarder.bytes_out,
