@@ -45,6 +45,22 @@ def add_staff(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def password_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("login")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+
+def set_password(settings: Settings, options: argparse.Namespace) -> int:
+    now, clinic_id = SystemClock().now(), settings.clinic.id
+    password_hash = hash_password(_password(options.password_stdin))
+    in_database(
+        settings,
+        lambda tx: accounts.set_password(tx, options.login, password_hash, clinic_id=clinic_id, now=now),
+    )
+    print("The new password is in force; earlier sign-ins of this person have ended.")
+    return 0
+
+
 def _password(from_stdin: bool) -> str:
     if from_stdin:
         password = sys.stdin.readline().rstrip("\n")

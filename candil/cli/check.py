@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from candil.addresses import port_advice
 from candil.app import media_config, turn_config
 from candil.bus.open import open_bus
 from candil.cli.tls import server_context
@@ -20,6 +21,7 @@ from candil.errors import CandilError
 from candil.receivers import receivers
 from candil.store.engine import check_sqlite_version
 from candil.store.open import migrate, open_database
+from candil.store.postgresql import durability_problems
 from ehr_bridge.aio.probe import probe
 from ehr_bridge.targets import FhirTarget
 from turn.aio.relay_check import check_relay, media_port_echo
@@ -77,22 +79,25 @@ async def _database(settings: Settings) -> list[str]:
         await asyncio.to_thread(migrate, settings.storage)
         db = open_database(settings.storage)
         try:
-            await db.read(lambda tx: None)
             await db.write(lambda tx: None)
+            return await db.read(durability_problems) if settings.storage.database_url else []
         finally:
             db.close()
     except CandilError as error:
         return [str(error)]
     except Exception as error:  # a driver's own error: its type and first line say enough
         return [f"{type(error).__name__}: {str(error).splitlines()[0]}"]
-    return []
 
 
 async def _redis(settings: Settings) -> list[str]:
     bus = open_bus(settings.redis.url, "check", SystemClock())
     await bus.start()
     try:
-        return [] if bus.healthy else [f"Redis does not answer at {settings.redis.url.rpartition('@')[2]}"]
+        if bus.healthy:
+            return []
+        # The address without the password that may be in it.
+        where = settings.redis.url.rpartition("@")[2]
+        return [f"Redis does not answer at {where}. Is it running, and is [redis] url right? Calls go on without it."]
     finally:
         await bus.aclose()
 
@@ -113,14 +118,15 @@ def _port(kind: socket.SocketKind, host: str, port: int) -> list[str]:
         try:
             probe_socket.bind((host, port))
         except OSError as error:
-            return [f"cannot listen on {host} port {port} ({error.strerror}). Is Candil running already?"]
+            return [f"{host} port {port} {port_advice(error)}"]
     return []
 
 
 async def _is_running(settings: Settings) -> bool:
     """Whether a Candil answers on the pages' port: then its ports are rightly taken."""
     scheme = "https" if settings.server.tls in ("self-signed", "files") else "http"
-    url = f"{scheme}://127.0.0.1:{settings.server.port}/health"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)  # noqa: S104
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.server.port}/health"
     try:
         async with ClientSession(timeout=ClientTimeout(total=3)) as session, session.get(url, ssl=False) as answer:
             return answer.status == 200

@@ -9,7 +9,7 @@ from pathlib import Path
 from candil import __version__, log
 from candil.cli import accounts, check, codes, demo, reference, relay, serve
 from candil.config import Settings, load
-from candil.errors import CandilError
+from candil.errors import CandilError, ConfigError
 
 DEFAULT_FILE = Path("candil.toml")
 Command = Callable[[Settings, argparse.Namespace], int]
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(settings, options)
     except CandilError as error:
         print(f"candil: {error}", file=sys.stderr)
-        return 2 if error.code.startswith("config") else 1
+        return 2 if isinstance(error, ConfigError) else 1
     except OSError as error:
         print(f"candil: {error}", file=sys.stderr)
         return 1
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     relay.arguments(command("turn-config", relay.print_turn_config, "print the configuration that coturn needs"))
     demo.arguments(command("demo", demo.demo, "run a demonstration clinic with an EHR beside it"))
     accounts.staff_arguments(command("add-staff", accounts.add_staff, "add a doctor or another member of staff"))
+    accounts.password_arguments(command("set-password", accounts.set_password, "give somebody a new password"))
     accounts.key_arguments(command("add-api-key", accounts.add_api_key, "make a key for a scheduling system"))
     codes.arguments(command("import-codes", codes.import_codes, "import the clinic's list of diagnosis codes (CSV)"))
     command("settings", reference.show, "print every setting with its meaning (Markdown)")

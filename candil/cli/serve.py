@@ -5,22 +5,19 @@ import asyncio
 import contextlib
 import logging
 import signal
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from candil.app import Candil, open_service
+from candil.addresses import port_advice
+from candil.app import Candil, open_service, open_worker
 from candil.cli.tls import server_context
-from candil.clock import SystemClock
 from candil.config import Settings
-from candil.ids import RandomIds
+from candil.errors import ConfigError
 from candil.log import log_event
-from candil.receivers import receivers
-from candil.store.open import migrate, open_database
-from ehr_bridge.aio.store import OutboxDeliveryStore
-from ehr_bridge.aio.worker import DeliveryWorker
-from ehr_bridge.profiles.webhook import WebhookSettings
+from candil.store.open import migrate
 
 log = logging.getLogger(__name__)
 STOP_GRACE_S = 5.0
@@ -49,13 +46,21 @@ async def run(settings: Settings, ready: Callable[[Candil], Awaitable[None]] | N
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         tls = server_context(settings)
-        await web.TCPSite(runner, settings.server.host, settings.server.port, ssl_context=tls).start()
+        await _listen(runner, settings, tls)
         log.info(log_event("service.listening", host=settings.server.host, port=settings.server.port, tls=bool(tls)))
         if ready is not None:
             await ready(service)
         await stopping.wait()
         log.info(log_event("service.stopping"))
     return 1 if stopping.storage_failed else 0
+
+
+async def _listen(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext | None) -> None:
+    host, port = settings.server.host, settings.server.port
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+    except OSError as error:
+        raise ConfigError("config_port", f"[server] port {port} on {host}: {port_advice(error)}") from None
 
 
 class Stopping:
@@ -80,19 +85,8 @@ class Stopping:
 
 async def _run_worker(settings: Settings) -> int:
     stopping = Stopping()
-    await asyncio.to_thread(migrate, settings.storage)
-    db = open_database(settings.storage, stopping.because_storage_failed)
-    public_url = settings.server.public_url.rstrip("/")
-    delivery = DeliveryWorker(
-        OutboxDeliveryStore(db, RandomIds()),
-        receivers(settings),
-        clock=SystemClock(),
-        webhooks=WebhookSettings(public_url, public_url + "/api/v1/consults/{consult_id}/record"),
-    )
-    try:
-        await delivery.start()
+    async with AsyncExitStack() as stack:
+        await open_worker(settings, stack, on_storage_failed=stopping.because_storage_failed)
+        log.info(log_event("worker.started"))
         await stopping.wait()
-    finally:
-        await delivery.aclose()
-        db.close()
     return 1 if stopping.storage_failed else 0

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from candil.consults.permissions import Actor, Role
-from candil.errors import NotAuthenticated, PeerError, Refused
+from candil.errors import NotAuthenticated, NotFound, PeerError, Refused
 from candil.ids import IdSource, token_hash
 from candil.store import audit, staff
 from candil.store.staff import ApiKeyRow, StaffRow, StaffSessionRow
@@ -64,6 +64,16 @@ def add(tx: Transaction, new: NewStaff, *, clinic_id: str, now: float, ids: IdSo
     staff.add(tx, row)
     audit.record(tx, at=now, clinic_id=clinic_id, actor="system", act="staff.add", staff=row.id, role=str(new.role))
     return row
+
+
+def set_password(tx: Transaction, login: str, password_hash: str, *, clinic_id: str, now: float) -> None:
+    """Give a member of staff a new password and end their sessions; NotFound for an unknown login."""
+    account = staff.by_login(tx, clinic_id, login.strip().lower())
+    if account is None:
+        raise NotFound("no_staff", "There is nobody with this login.")
+    staff.set_password(tx, account.id, password_hash)
+    staff.revoke_sessions(tx, account.id, now)
+    audit.record(tx, at=now, clinic_id=clinic_id, actor="system", act="staff.set_password", staff=account.id)
 
 
 def open_session(tx: Transaction, account: StaffRow, *, now: float, ids: IdSource) -> tuple[str, str]:

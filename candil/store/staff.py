@@ -79,6 +79,12 @@ def revoke_session(tx: Connection, token_hash: str, now: float) -> None:
     tx.execute(t.staff_sessions.update().where(t.staff_sessions.c.token_hash == token_hash).values(revoked_at=now))
 
 
+def revoke_sessions(tx: Connection, staff_id: str, now: float) -> None:
+    """End every sign-in of a person."""
+    table = t.staff_sessions
+    tx.execute(table.update().where(table.c.staff_id == staff_id, table.c.revoked_at.is_(None)).values(revoked_at=now))
+
+
 def add_api_key(tx: Connection, row: ApiKeyRow) -> None:
     insert(tx, t.api_keys, row)
 
