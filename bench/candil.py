@@ -27,7 +27,7 @@ class CandilServer:
     name = "candil"
 
     def __init__(self, core: int | None, address: str, profile: str = "") -> None:
-        self._core = core
+        self.core = core
         self._address = address
         self._profile = profile
         self._process: asyncio.subprocess.Process | None = None
@@ -56,7 +56,7 @@ class CandilServer:
             limit=LINE_MAX_BYTES,
             start_new_session=True,  # Ctrl-C reaches the bench first, which then stops it
         )
-        proc.pin(self._process.pid, self._core)
+        proc.pin(self._process.pid, self.core)
         self._reading = asyncio.create_task(self._read())
         await asyncio.wait_for(self._ready.wait(), START_TIMEOUT_S)
 

@@ -133,7 +133,7 @@ class JanusServer:
     name = "janus"
 
     def __init__(self, core: int | None, address: str, event_loops: int = 0) -> None:
-        self._core = core
+        self.core = core
         self._address = address
         self._event_loops = event_loops
         self._process: asyncio.subprocess.Process | None = None
@@ -161,7 +161,7 @@ class JanusServer:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the bench first, which then stops it
         )
-        proc.pin(self._process.pid, self._core)
+        proc.pin(self._process.pid, self.core)
         self._http = aiohttp.ClientSession()
         self._api = JanusApi(await self._connect(self._http, port))
         await self._api.open()

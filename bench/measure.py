@@ -31,6 +31,7 @@ MEMORY_ROOMS = 4
 
 class Server(Protocol):
     name: str
+    core: int | None
 
     @property
     def pid(self) -> int: ...
@@ -51,7 +52,8 @@ class Window:
     cpu_s: float
     forwarded: int
     sent: int
-    lost: int
+    unrepaired: int
+    others_share: float
     delay_p50_ms: float
     delay_p99_ms: float
     generator_share: float
@@ -71,14 +73,15 @@ class Window:
         return self.cpu_s / self.seconds
 
     @property
-    def loss_percent(self) -> float:
-        return 100 * self.lost / max(1, self.forwarded + self.lost)
+    def unrepaired_percent(self) -> float:
+        """Packets that never came, of those that should have: neither forwarded nor sent again when asked for."""
+        return 100 * self.unrepaired / max(1, self.forwarded + self.unrepaired)
 
     def as_json(self) -> dict[str, Any]:
         derived = {
             "cpu_us_per_packet": round(self.cpu_us_per_packet, 2),
             "packets_per_s": round(self.packets_per_s),
-            "loss_percent": round(self.loss_percent, 4),
+            "unrepaired_percent": round(self.unrepaired_percent, 4),
         }
         return {**asdict(self), **derived}
 
@@ -126,16 +129,17 @@ class Rig:
             lag_ms = 1000 * self.pump.worst_lag_s
             await self.pump.run(DRAIN_S)
             settled = _Snapshot(server, peers)
-            elapsed = after.time - before.time
+            elapsed, cpu_s = after.time - before.time, after.cpu_s - before.cpu_s
             return Window(
                 server=server.name,
                 room_size=size,
                 rooms=rooms,
                 seconds=round(elapsed, 3),
-                cpu_s=round(after.cpu_s - before.cpu_s, 3),
+                cpu_s=round(cpu_s, 3),
                 forwarded=after.forwarded - before.forwarded,
                 sent=after.sent - before.sent,
-                lost=settled.lost,
+                unrepaired=settled.lost,
+                others_share=round(max(0.0, after.busy_s - before.busy_s - cpu_s) / elapsed, 3),
                 delay_p50_ms=_percentile(delays_ms, 50),
                 delay_p99_ms=_percentile(delays_ms, 99),
                 generator_share=round((after.own_cpu_s - before.own_cpu_s) / elapsed, 3),
@@ -197,6 +201,7 @@ class _Snapshot:
     def __init__(self, server: Server, peers: list[Peer]) -> None:
         self.time = time.monotonic()
         self.cpu_s = proc.cpu_seconds(server.pid)
+        self.busy_s = proc.core_busy_seconds(server.core)
         self.own_cpu_s = time.process_time()
         self.forwarded = sum(peer.forwarded for peer in peers)
         self.sent = sum(stream.packets for peer in peers for stream in peer.outgoing)
