@@ -54,6 +54,8 @@
         const now = isIn ? (person.online ? "online" : "offline") : person.admission;
         Candil.show(word, is === now);
       }
+      const isSpeaking = isIn && person.online && person.media !== "text";
+      Candil.show(row.querySelector("[data-muted]"), isSpeaking && !person.microphone);
       for (const form of row.querySelectorAll("[data-for]")) {
         const shown = (/** @type {HTMLElement} */ (form).dataset.for || "").split(" ").indexOf(person.admission) >= 0;
         if (!shown && form.contains(document.activeElement)) this._list.focus();
