@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.support.browser import chromium
+from tests.support.browser import OPEN, chromium
 from tests.support.fhir_server import FhirServer
 from tests.support.product import Product
 
@@ -15,6 +15,16 @@ from tests.support.product import Product
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as running:
         yield running
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def _nobody_stays() -> AsyncIterator[None]:
+    """Whoever a failed test left behind tells what they saw, and goes."""
+    yield
+    for someone in list(OPEN):
+        print(await someone.tell())
+        OPEN.discard(someone)
+        await someone.context.close()
 
 
 @pytest.fixture(scope="session")

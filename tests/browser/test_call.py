@@ -43,18 +43,21 @@ async def call(browser: Browser, product: Product) -> AsyncIterator[InCall]:
 
 
 async def test_a_muted_microphone_and_a_camera_switched_off_are_seen_on_the_other_side(call: InCall) -> None:
-    tile = call.doctor.page.locator(f"[data-tiles] [data-person='{call.patient_id}']")
+    muted = call.doctor.page.locator(f"[data-door] [data-person='{call.patient_id}'] [data-muted]")
+    stage = call.doctor.page.locator("[data-stage]")
+    await expect(stage).to_have_attribute("data-state", "video")
+    await expect(muted).to_be_hidden()
     await call.patient.press("[data-microphone]")
-    await expect(tile.locator("[data-muted]")).to_be_visible()
+    await expect(muted).to_be_visible()
     await call.doctor.stays_without(call.patient_id, "energy")
     await call.patient.press("[data-camera]")
     await call.doctor.stays_without(call.patient_id, "frames")
-    await expect(tile.locator("video")).to_be_hidden()
+    await expect(stage).not_to_have_attribute("data-state", "video")
     await call.patient.press("[data-microphone]")
     await call.patient.press("[data-camera]")
     await call.doctor.sees_and_hears(call.patient_id)
-    await expect(tile.locator("[data-muted]")).to_be_hidden()
-    await expect(tile.locator("video")).to_be_visible()
+    await expect(muted).to_be_hidden()
+    await expect(stage).to_have_attribute("data-state", "video")
 
 
 async def test_the_doctors_microphone_and_camera_too(call: InCall) -> None:

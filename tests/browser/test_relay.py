@@ -74,7 +74,7 @@ async def test_nobody_gets_a_relay_credential_before_admission(browser: Browser,
     frames: list[str] = []
     patient.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))))
     await visit.arrive(patient, planned.link)
-    await patient.reads("Usted es el siguiente.")
+    await visit.in_line(patient, 0)
     await patient.page.locator("[data-room][data-connection=open]").wait_for()
     assert frames
     assert not [frame for frame in frames if "turn:" in frame or "credential" in frame or "media." in frame]

@@ -39,7 +39,7 @@ async def test_text_only_never_touches_a_device_and_goes_to_the_end(browser: Bro
 
 
 async def renewed(patient: Person) -> None:
-    await patient.page.goto(patient.page.url.split("?")[0])
+    await patient.page.goto(patient.page.url.split("#")[0].split("?")[0])
 
 
 async def send_by_form(patient: Person, text: str) -> None:
@@ -58,7 +58,7 @@ async def test_without_scripts_the_patient_writes_by_forms_to_the_end(browser: B
     await visit.accept(patient)
     await visit.choose(patient, "text")
     await visit.in_room(patient, "waiting")
-    await patient.reads("Usted es el siguiente.")
+    await visit.in_line(patient, 0)
     await send_by_form(patient, "Hola, no tengo buena línea")
 
     await visit.open_consult(doctor, product, planned)

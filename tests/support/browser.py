@@ -105,7 +105,10 @@ async def chromium(*extra_flags: str) -> AsyncIterator[Browser]:
             await browser.close()
 
 
-@dataclass
+OPEN: set["Person"] = set()  # people a test has not closed: after a failure, all of them
+
+
+@dataclass(eq=False)
 class Person:
     """Somebody at a page. ``errors`` holds their browser's complaints; closing fails the test when any is left."""
 
@@ -118,7 +121,7 @@ class Person:
 
     def watch(self) -> None:
         self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.errors.append(f"{self.page.url}: {error}"))
+        self.page.on("pageerror", lambda error: self.errors.append(f"{self.page.url}: {error.stack}"))
         self.page.on("request", self._asked)
 
     def _said(self, message: ConsoleMessage) -> None:
@@ -207,7 +210,13 @@ class Person:
             if v["impact"] in ("serious", "critical")
         ]
 
+    async def tell(self) -> str:
+        """What this person has before them, for a test that failed."""
+        text = await self.page.evaluate("() => document.body.innerText") if self.page.url != "about:blank" else ""
+        return f"--- {self.name} at {self.page.url}\n{text}\n--- complaints: {self.complaints}"
+
     async def close(self) -> None:
+        OPEN.discard(self)
         await self.context.close()
         assert not self.complaints, f"{self.name}: {self.complaints}"
 
@@ -230,6 +239,7 @@ async def person(
         given = json.dumps({"relayOnly": relay_only, "smallVideo": small_video})
         await context.add_init_script(f"({WATCH})({given});")
     someone = Person(name, context, page)
+    OPEN.add(someone)
     someone.watch()
     return someone
 

@@ -91,7 +91,7 @@ class Product:
             register(self._ehr, "Patient", CEDULA, person.identifier, person.name)
         return person
 
-    def plan(self, person: Person | None = None, *, minutes: float = 5, reason: str = "", **more: Any) -> Planned:
+    def plan(self, person: Person | None = None, *, minutes: float = 5, reason: str = "Dolor", **more: Any) -> Planned:
         """Plan a consult through the REST API, as a scheduling system would."""
         person = person or self.new_person()
         at = datetime.now(UTC) + timedelta(minutes=minutes)

@@ -62,6 +62,11 @@ async def in_room(someone: Person, step: str, timeout_s: float = 15) -> None:
     await someone.page.locator(f"[data-room][data-step={step}]").wait_for(timeout=timeout_s * 1000)
 
 
+async def in_line(someone: Person, before: int, timeout_s: float = 10) -> None:
+    """The waiting room says how many people are before this one."""
+    await someone.sees(f"[data-waiting] [data-if-before='{before}']", timeout_s)
+
+
 async def arrive(someone: Person, link: str, media: str = "video", *, is_patient: bool = True) -> str:
     """The whole way from the link to the waiting room; the participant id."""
     participant = await take_link(someone, link)
