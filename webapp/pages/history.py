@@ -10,6 +10,7 @@ from candil.bus import topics
 from candil.config import ClinicSettings
 from candil.consults import finishing
 from candil.consults.accounts import SignedIn
+from candil.consults.permissions import Role
 from candil.consults.record import FinalRecord
 from candil.errors import NotFound
 from candil.store import audit, consults, outbox, participants, thread
@@ -34,7 +35,10 @@ class Happened(msgspec.Struct, frozen=True):
 
 
 class Visit(msgspec.Struct, frozen=True):
+    """A signed visit with everything around it."""
+
     record: FinalRecord
+    patient_id: str
     sha256: str
     deliveries: tuple[DeliveryRow, ...]
     events: tuple[Happened, ...]
@@ -136,7 +140,8 @@ def _of_identifier(tx: Transaction, query: str, who: SignedIn, clinic: ClinicSet
 def _visit(tx: Transaction, of: StaffConsult) -> Visit:
     signed = finishing.signed(tx, of.consult.id)
     row = note_rows.record(tx, of.consult.id)
-    names = {p.id: p.name for p in participants.of_consult(tx, of.consult.id)}
+    people = participants.of_consult(tx, of.consult.id)
+    names = {p.id: p.name for p in people}
     names[of.consult.doctor_id] = signed.practitioner.name
     events = [
         Happened(event.at, event.kind, names.get(event.actor, ""), _data(event.data, names))
@@ -145,6 +150,7 @@ def _visit(tx: Transaction, of: StaffConsult) -> Visit:
     ]
     return Visit(
         record=signed,
+        patient_id=next(p.id for p in people if p.role == Role.PATIENT),
         sha256=row.sha256 if row else "",
         deliveries=tuple(outbox.deliveries_of(tx, of.consult.id)),
         events=tuple(events),

@@ -45,6 +45,8 @@
 
   function signed() {
     Candil.show(document.querySelector("[data-over=signed]"), true);
+    Candil.show(document.querySelector("[data-open-panel=invite]"), false);
+    Candil.show(document.querySelector("[data-compose]"), false);
     note.lock();
   }
 

@@ -12,8 +12,9 @@
       this._stage = page.root.querySelector("[data-stage]");
       this._tiles = page.root.querySelector("[data-tiles]");
       this._self = page.root.querySelector("[data-self]");
+      this._bar = page.root.querySelector("[data-call-bar]");
       this._buttons = page.root.querySelector("[data-call-buttons]");
-      this._lamp = page.root.querySelector("[data-lamp]");
+      this._lamp = document.querySelector("[data-lamp]");
       this._news = page.root.querySelector("[data-device-news]");
       this._microphone = page.root.querySelector("[data-microphone]");
       this._camera = page.root.querySelector("[data-camera]");
@@ -134,6 +135,7 @@
     /** @param {string} reason */
     _explain(reason) {
       this._news.hidden = !reason;
+      this._bar.hidden = this._buttons.hidden && !reason;
       for (const sentence of this._news.children) sentence.hidden = sentence.dataset.reason !== reason;
     }
 
@@ -152,6 +154,7 @@
       this._tiles.dataset.pictures = String(this._pictures());
       const isIn = ["joining", "connected", "path_lost", "rejoining"].indexOf(this.call.state) >= 0;
       this._buttons.hidden = !isIn;
+      this._bar.hidden = !isIn && this._news.hidden;
       this._lamp.dataset.level = this._level();
     }
 
@@ -163,7 +166,8 @@
     _stageState() {
       const view = this._connection.view;
       if (!view) return this._stage.dataset.state;
-      if (view.consult.status === "finished" || view.consult.conversation_ended) return "ended";
+      if (view.consult.status === "finished") return "signed";
+      if (view.consult.conversation_ended) return "ended";
       const patient = view.participants.find((/** @type {any} */ person) => person.id === this._page.patient);
       const byDoor = { invited: "absent", waiting: "waiting", refused: "held" };
       const atDoor = patient ? /** @type {any} */ (byDoor)[patient.admission] : "absent";

@@ -52,9 +52,9 @@
       if (!body) return;
       const entry = this._connection.sendMessage(body);
       this._body.value = "";
-      const bubble = this._bubble("", body, Date.now() / 1000, true);
+      const bubble = this._bubble("", body, Date.now() / 1000 + this._connection.clockOffsetS, true);
       this._waiting.set(entry.clientId + ":" + entry.clientSeq, bubble);
-      this._stateOf(bubble).textContent = this._page.words.sending;
+      this._mark(bubble, "wait");
       this._place(bubble, true);
     }
 
@@ -76,7 +76,7 @@
     /** @param {any} entry */
     _settled(entry) {
       const bubble = this._waiting.get(entry.clientId + ":" + entry.clientSeq);
-      if (bubble && entry.state === "refused") this._stateOf(bubble).textContent = this._page.words.undelivered;
+      if (bubble && entry.state === "refused") this._mark(bubble, "refused");
     }
 
     /** @param {string} who @param {string} body @param {number} at @param {boolean} isMine */
@@ -110,13 +110,18 @@
       const view = this._connection.view;
       const patient = view && view.participants.find((/** @type {any} */ person) => person.id === this._page.patient);
       if (!patient) return;
-      const words = this._page.words;
       for (const bubble of this._list.querySelectorAll(".mine[data-seq]")) {
         const seq = Number(/** @type {HTMLElement} */ (bubble).dataset.seq);
-        const word = patient.read >= seq ? words.read : patient.delivered >= seq ? words.delivered : words.sent;
-        const place = this._stateOf(/** @type {HTMLElement} */ (bubble));
-        if (place.textContent !== word) place.textContent = word;
+        const mark = patient.read >= seq ? "read" : patient.delivered >= seq ? "delivered" : "clinic";
+        this._mark(/** @type {HTMLElement} */ (bubble), mark);
       }
+    }
+
+    /** @param {HTMLElement} bubble @param {string} mark wait | clinic | delivered | read | refused */
+    _mark(bubble, mark) {
+      if (bubble.dataset.mark === mark) return;
+      bubble.dataset.mark = mark;
+      this._stateOf(bubble).textContent = this._page.words["mark_" + mark];
     }
 
     /** @param {HTMLElement} bubble @returns {HTMLElement} where its mark stands */

@@ -48,7 +48,8 @@
     /** @param {number} at Unix seconds @returns {string} */
     timeOfDay(at) {
       const options = /** @type {any} */ ({ hour: "numeric", minute: "2-digit", timeZone: this.zone });
-      return new Date(at * 1000).toLocaleTimeString(document.documentElement.lang, options);
+      const lang = document.documentElement.lang;
+      return new Date(at * 1000).toLocaleTimeString(lang === "es" ? "es-VE" : lang, options);
     }
 
     /** @param {string} url @param {Record<string, string>|undefined} fields @param {boolean} wantsHtml */

@@ -14,6 +14,7 @@
       this._template = /** @type {HTMLTemplateElement} */ (document.querySelector("[data-person-template]"));
       this._conversation = /** @type {HTMLFormElement} */ (document.querySelector("[data-conversation]"));
       this._news = /** @type {HTMLElement} */ (page.root.querySelector("[data-sign-news]"));
+      this._isOver = false;
       document.addEventListener("submit", (event) => this._submit(event));
       connection.on("state", (/** @type {any} */ view) => this._draw(view));
     }
@@ -33,6 +34,7 @@
 
     /** @param {any} view */
     _draw(view) {
+      this._isOver = view.consult.status === "finished" || view.consult.status === "cancelled";
       const guests = view.participants.filter((/** @type {any} */ person) => person.role !== "doctor");
       for (const person of guests) this._person(person);
       const ended = Boolean(view.consult.conversation_ended);
@@ -57,7 +59,8 @@
       const isSpeaking = isIn && person.online && person.media !== "text";
       Candil.show(row.querySelector("[data-muted]"), isSpeaking && !person.microphone);
       for (const form of row.querySelectorAll("[data-for]")) {
-        const shown = (/** @type {HTMLElement} */ (form).dataset.for || "").split(" ").indexOf(person.admission) >= 0;
+        const isFor = (/** @type {HTMLElement} */ (form).dataset.for || "").split(" ");
+        const shown = !this._isOver && isFor.indexOf(person.admission) >= 0;
         if (!shown && form.contains(document.activeElement)) this._list.focus();
         Candil.show(form, shown);
       }

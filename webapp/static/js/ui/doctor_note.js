@@ -18,6 +18,7 @@
       this._when = { date: this._form.querySelector("[data-note-date]"), time: this._form.querySelector("[data-note-time]") };
       this._kept = true;
       this._received = false;
+      this._level = Number(this._marks.dataset.saved); // what the server said, until it is heard again
       this._pendingSince = 0;
       this.notes = new Candil.Notes({ connection });
       this.prescriptions = new Candil.DoctorPrescriptions(this._form, this.notes);
@@ -155,7 +156,7 @@
       if (!pending.length) this._pendingSince = 0;
       else if (!this._pendingSince) this._pendingSince = now;
       const onDevice = this._kept && !pending.some((name) => this.notes.stateOf(name).state === "local");
-      let level = pending.length ? (onDevice ? 1 : 0) : this.notes.revision ? 2 : 0;
+      let level = pending.length ? (onDevice ? 1 : 0) : this.notes.revision ? 2 : this._level;
       if (level === 2 && this._received && this.isSigned) level = 3;
       const late = this._pendingSince > 0 && now - this._pendingSince > ALARM_AFTER_MS;
       this._marks.dataset.saved = String(level);
