@@ -90,7 +90,7 @@ async function sent() {
 @asynccontextmanager
 async def media_server(**changes: Any) -> AsyncIterator[MediaServer]:
     """A server on a free port of this machine's loopback."""
-    server = MediaServer(MediaConfig(bind_host="127.0.0.1", **changes), SystemClock(), RandomIds())
+    server = MediaServer(MediaConfig(**{"bind_host": "127.0.0.1"} | changes), SystemClock(), RandomIds())
     await server.start()
     try:
         yield server
