@@ -1,6 +1,14 @@
-"""Which addresses of this machine participants may reach."""
+"""This machine's addresses and ports: which participants may reach, and why one cannot be listened on."""
 
+import errno
+import os
 import socket
+
+_ADVICE = {
+    errno.EADDRINUSE: "Stop the other program that uses it (another Candil?), or choose another port.",
+    errno.EACCES: "A port below 1024 needs the service's own unit (deploy/candil.service); or choose another port.",
+    errno.EADDRNOTAVAIL: "It must be an address of this machine (hostname -I), or 0.0.0.0 for all of them.",
+}
 
 
 def own_addresses(public_host: str) -> tuple[str, ...]:
@@ -16,3 +24,10 @@ def own_addresses(public_host: str) -> tuple[str, ...]:
     if public_host in ("localhost", "127.0.0.1", "::1") or not found:
         found.append("127.0.0.1")
     return tuple(dict.fromkeys(found))
+
+
+def port_advice(error: OSError) -> str:
+    """Why a port cannot be listened on, and what to do about it."""
+    number = error.errno or 0
+    reason = os.strerror(number) if number > 0 else error.strerror or str(error)  # names that fail have their own
+    return f"cannot be used ({reason}). {_ADVICE.get(number, 'Check the address and the port.')}"

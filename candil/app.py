@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from signaling.aio.service import SignalingService
 
 from candil import keys
-from candil.addresses import own_addresses
+from candil.addresses import own_addresses, port_advice
 from candil.bus import topics
 from candil.bus.open import open_bus
 from candil.bus.port import Bus
@@ -24,6 +23,7 @@ from candil.clock import Clock, SystemClock, to_datetime
 from candil.config import Settings
 from candil.consults import timeline
 from candil.consults.finishing import FinishContext
+from candil.errors import ConfigError
 from candil.ids import IdSource, RandomIds
 from candil.log import log_event
 from candil.receivers import receivers
@@ -36,9 +36,11 @@ from consent.wording import load_wordings
 from ehr_bridge.aio.store import OutboxDeliveryStore
 from ehr_bridge.aio.worker import DeliveryWorker
 from ehr_bridge.profiles.webhook import WebhookSettings
+from ehr_bridge.targets import Target
 from media.aio.server import MediaServer
 from media.config import MediaConfig
 from messaging.share import share_texts
+from signaling.aio.service import SignalingService
 from turn import credentials, ice_servers
 from turn.ice_servers import TurnConfig
 from webapp.assets import Assets
@@ -70,32 +72,17 @@ async def open_service(
     ids: IdSource | None = None,
     on_storage_failed: Callable[[], None] = lambda: None,
 ) -> Candil:
-    """Open everything onto ``stack``, which closes it. Raises ConfigError, or OSError for a port that is taken."""
+    """Open everything onto ``stack``, which closes it; whoever serves ``web`` ends the sockets by shutting it down.
+
+    Raises ConfigError, also for a media port that is taken.
+    """
     clock, ids = clock or SystemClock(), ids or RandomIds()
     targets = receivers(settings)
-    await asyncio.to_thread(migrate, settings.storage)
-    ticket_key = keys.ticket_key(settings.storage.data_dir, settings.security.secret_key_file)
-    db = open_database(settings.storage, on_storage_failed)
-    stack.callback(db.close)
+    db, bus = await _open_stores(settings, stack, clock, ids, on_storage_failed)
     epoch = await db.write(lambda tx: meta.ensure_epoch(tx, ids.new_id("epo")))
-    bus = open_bus(settings.redis.url, f"{os.uname().nodename}-{ids.new_id('nod')}", clock)
-    await bus.start()
-    stack.push_async_callback(bus.aclose)
-    media = MediaServer(media_config(settings), clock, ids)
-    await media.start()
-    stack.push_async_callback(media.aclose)
-    worker = DeliveryWorker(
-        OutboxDeliveryStore(db, ids),
-        targets,
-        clock=clock,
-        webhooks=WebhookSettings(
-            source=settings.server.public_url,
-            record_url=settings.server.public_url.rstrip("/") + "/api/v1/consults/{consult_id}/record",
-        ),
-        on_delivery_change=DeliveryNews(db, bus, clock),
-    )
-    await worker.start()
-    stack.push_async_callback(worker.aclose)
+    ticket_key = keys.ticket_key(settings.storage.data_dir, settings.security.secret_key_file)
+    media = await _open_media(settings, stack, clock, ids)
+    worker = await _start_worker(settings, stack, targets, db, bus, clock, ids)
     signaling = SignalingService(
         db=db,
         bus=bus,
@@ -108,11 +95,76 @@ async def open_service(
         epoch=epoch,
     )
     await signaling.start()
-    stack.push_async_callback(signaling.aclose)
     context = _web_context(settings, db, bus, clock, ids, signaling, worker, tuple(t.name for t in targets))
     app = build(context, signaling.routes())
+
+    async def say_goodbye(_: web.Application) -> None:
+        await signaling.aclose()
+
+    # While the sockets are still open: afterwards the web server only cuts them, and nobody is told to come back.
+    app.on_shutdown.append(say_goodbye)
     log.info(log_event("service.opened", node=bus.node_id, media_port=media.port, targets=len(targets)))
     return Candil(settings, db, bus, media, worker, signaling, app)
+
+
+async def open_worker(
+    settings: Settings, stack: AsyncExitStack, *, on_storage_failed: Callable[[], None] = lambda: None
+) -> DeliveryWorker:
+    """Only the delivery of finished visits, opened onto ``stack``. Raises ConfigError."""
+    clock, ids = SystemClock(), RandomIds()
+    targets = receivers(settings)
+    db, bus = await _open_stores(settings, stack, clock, ids, on_storage_failed)
+    return await _start_worker(settings, stack, targets, db, bus, clock, ids)
+
+
+async def _open_stores(
+    settings: Settings, stack: AsyncExitStack, clock: Clock, ids: IdSource, on_storage_failed: Callable[[], None]
+) -> tuple[Database, Bus]:
+    """The migrated database and the bus."""
+    await asyncio.to_thread(migrate, settings.storage)
+    db = open_database(settings.storage, on_storage_failed)
+    stack.callback(db.close)
+    bus = open_bus(settings.redis.url, f"{os.uname().nodename}-{ids.new_id('nod')}", clock)
+    await bus.start()
+    stack.push_async_callback(bus.aclose)
+    return db, bus
+
+
+async def _open_media(settings: Settings, stack: AsyncExitStack, clock: Clock, ids: IdSource) -> MediaServer:
+    media = MediaServer(media_config(settings), clock, ids)
+    try:
+        await media.start()
+    except OSError as error:
+        where = f"[media] udp_port {settings.media.udp_port} on {settings.media.bind_host}"
+        raise ConfigError("config_media_port", f"{where}: {port_advice(error)}") from None
+    stack.push_async_callback(media.aclose)
+    return media
+
+
+async def _start_worker(
+    settings: Settings,
+    stack: AsyncExitStack,
+    targets: tuple[Target, ...],
+    db: Database,
+    bus: Bus,
+    clock: Clock,
+    ids: IdSource,
+) -> DeliveryWorker:
+    news = DeliveryNews(db, bus, clock)
+    worker = DeliveryWorker(
+        OutboxDeliveryStore(db, ids),
+        targets,
+        clock=clock,
+        webhooks=WebhookSettings(
+            source=settings.server.public_url,
+            record_url=settings.server.public_url.rstrip("/") + "/api/v1/consults/{consult_id}/record",
+        ),
+        on_delivery_change=news,
+    )
+    stack.push_async_callback(news.aclose)
+    await worker.start()
+    stack.push_async_callback(worker.aclose)
+    return worker
 
 
 def media_config(settings: Settings) -> MediaConfig:
@@ -156,6 +208,10 @@ class DeliveryNews:
         task = asyncio.ensure_future(self._tell(consult_id, target, state))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Wait for what is being kept."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _tell(self, consult_id: str, target: str, state: str) -> None:
         def note(tx: Transaction) -> ConsultRow | None:

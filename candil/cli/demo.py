@@ -8,34 +8,27 @@ import argparse
 import asyncio
 import dataclasses
 import json
-import os
 import secrets
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import DEVNULL, Popen
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from candil.app import Candil
 from candil.cli import serve
+from candil.cli.demo_ehr import DemoEhr
 from candil.config import ClinicSettings, FhirTargetSettings, Settings
 from candil.consults import accounts, planning
 from candil.consults.permissions import Actor, Role
 from candil.consults.record import Identifier, Person
-from candil.errors import ConfigError
+from candil.errors import ConfigError, Refused
 from candil.ids import RandomIds
 from candil.passwords import hash_password
 from candil.store import codes
 from candil.store.tx import Transaction
-from ehr_bridge.aio.demo import seed_demo_ehr
+from ehr_bridge.aio.demo import SeedFailed, seed_demo_ehr
 
 LOGIN, DOCTOR, LICENCE = "dra.rojas", "Dra. Ana Rojas", "MPPS-48213"
 STATE_FILE = "demo.json"
 IDENTIFIER_BASE = "https://clinica.example/fhir/sid/"
-START_TIMEOUT_S = 60.0
 
 # People who do not exist: (identifier, name, phone, minutes from now, reason)
 PATIENTS = (
@@ -68,7 +61,7 @@ def demo(settings: Settings, options: argparse.Namespace) -> int:
         state = await populate(service, folder, ehr_url)
         print(greeting(settings, state, ehr_url), flush=True)
 
-    with fhir_server(folder, options.ehr_port):
+    with DemoEhr(folder / "ehr", options.ehr_port):
         return asyncio.run(serve.run(settings, ready))
 
 
@@ -90,22 +83,36 @@ async def populate(service: Candil, folder: Path, ehr_url: str) -> dict[str, str
     """The doctor, the patients and the EHR's knowledge of them, once; afterwards what was kept."""
     clinic = service.settings.clinic
     kind = clinic.patient_identifiers[0]
-    await seed_demo_ehr(
-        ehr_url,
-        [Person(Identifier(kind.uri, identifier), name) for identifier, name, *_ in PATIENTS],
-        [Person(Identifier(clinic.practitioner_system, LICENCE), DOCTOR)],
-    )
+    try:
+        await seed_demo_ehr(
+            ehr_url,
+            [Person(Identifier(kind.uri, identifier), name) for identifier, name, *_ in PATIENTS],
+            [Person(Identifier(clinic.practitioner_system, LICENCE), DOCTOR)],
+        )
+    except SeedFailed as error:
+        raise ConfigError("config_demo_ehr", f"The EHR at {ehr_url} did not take the patients ({error}).") from None
     path = folder / STATE_FILE
     if path.exists():
         known: dict[str, str] = json.loads(path.read_text())
         return known
     password = secrets.token_urlsafe(9)
     password_hash = await asyncio.to_thread(hash_password, password)
-    tokens = await service.db.write(lambda tx: _people(tx, clinic, password_hash))
+    try:
+        tokens = await service.db.write(lambda tx: _people(tx, clinic, password_hash))
+    except Refused as error:  # the power went between the database and the file
+        raise ConfigError("config_demo_data", f"{folder} is incomplete ({error}); remove it and start again.") from None
     state = {"password": password, **{f"link{i}": token for i, token in enumerate(tokens, 1)}}
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(state))
+    _write_private(path, json.dumps(state))
     return state
+
+
+def _write_private(path: Path, text: str) -> None:
+    """The whole file or none."""
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text)
+    unfinished.replace(path)
 
 
 def _people(tx: Transaction, clinic: ClinicSettings, password_hash: str) -> list[str]:
@@ -142,55 +149,3 @@ def greeting(settings: Settings, state: dict[str, str], ehr_url: str) -> str:
 
   Everything is kept in {settings.storage.data_dir}. Ctrl-C stops; the next start goes on from there.
 """
-
-
-@contextmanager
-def fhir_server(folder: Path, port: int) -> Iterator[None]:
-    """The FHIR R4 server, bound to loopback, while the demonstration runs."""
-    program = Path(sys.executable).parent / "sekmet"
-    if not program.exists():
-        raise ConfigError("config_demo", "The demonstration's EHR is not installed: pip install 'candil[demo]'.")
-    base_url = f"http://127.0.0.1:{port}/fhir"
-    if _answers(base_url):
-        raise ConfigError("config_demo_port", f"Port {port} is taken; give another with --ehr-port.")
-    ehr = folder / "ehr"
-    ehr.mkdir(exist_ok=True)
-    configuration = {
-        "base_url": base_url,
-        "db_path": str(ehr / "ehr.db"),
-        "own_private_key_path": str(ehr / "key.pem"),
-        "simulator": {"enabled": False},
-    }
-    (ehr / "settings.yaml").write_text(json.dumps(configuration))
-    command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with (ehr / "ehr.log").open("ab") as output:
-        process = Popen(  # noqa: S603
-            [*command, "--config", str(ehr / "settings.yaml")],
-            stdin=DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={k: v for k, v in os.environ.items() if not k.startswith("CANDIL_")},
-            start_new_session=True,  # Ctrl-C is for us; we stop it when our own work is done
-        )
-    try:
-        _await_answer(process, base_url, ehr / "ehr.log")
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _await_answer(process: "Popen[bytes]", base_url: str, log_file: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not _answers(base_url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise ConfigError("config_demo_ehr", f"The EHR did not start; see {log_file}.")
-        time.sleep(0.2)
-
-
-def _answers(base_url: str) -> bool:
-    try:
-        with urlopen(base_url + "/metadata", timeout=2) as answer:  # noqa: S310 - loopback, our own server
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False

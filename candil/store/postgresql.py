@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from candil.store.database import Database
 from candil.store.engine import postgresql_engine
@@ -12,6 +12,18 @@ from candil.store.failures import Verdict, closed, judge_postgresql, storage_fai
 
 POOL = 6
 TRIES = 4  # of a function that lost a deadlock
+
+
+def durability_problems(connection: Connection) -> list[str]:
+    """Settings of the server with which an acknowledged commit may be lost in a power cut, each with its fix."""
+    query = "SELECT name, reset_val FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+    settings = {row.name: row.reset_val for row in connection.execute(text(query))}
+    return [
+        f"PostgreSQL has {name} = off: a power cut may lose or corrupt notes that were confirmed. "
+        f"Set {name} = on in postgresql.conf and reload it."
+        for name, value in sorted(settings.items())
+        if value == "off"
+    ]
 
 
 class PostgresqlDatabase(Database):
