@@ -47,7 +47,8 @@ class Visit:
 
 async def _visit(request: web.Request, seat: Seat, locale: str) -> Visit:
     ctx = context(request)
-    present = await ctx.bus.present(topics.people(seat.consult.id))
+    # presence is per connection: participant/connection
+    present = {member.partition("/")[0] for member in await ctx.bus.present(topics.people(seat.consult.id))}
     asked = request.query.get("step", "")
     now = ctx.clock.now()
 

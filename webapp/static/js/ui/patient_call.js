@@ -21,6 +21,8 @@
       this.lamp = this._find("lamp");
       this.isIn = false;
       this.trouble = "";
+      /** Whether anything of the others came in during the last seconds. */
+      this.arriving = false;
       this.slowTimer = 0;
       /** @type {any} */
       this.wakeLock = null;
@@ -112,6 +114,7 @@
     async _receiveVideo(wanted) {
       this.room.dataset.media = wanted ? "video" : "audio";
       this.call.setReceive({ audio: true, video: wanted });
+      this.tiles.people(this.connection.view);
       this._light();
       this._find("lamp").open = false;
       fetch(this.room.dataset.base + "/media", {
@@ -172,6 +175,7 @@
     /** @param {any} stats */
     _stats(stats) {
       this.tiles.receiving(stats.receiving);
+      this.arriving = Object.keys(stats.receiving).some((id) => stats.receiving[id].audio || stats.receiving[id].video);
       const megabytes = (stats.sentBytes + stats.receivedBytes) / 1e6;
       this._find("used").hidden = megabytes < 0.1;
       this._find("mb").textContent = megabytes.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
@@ -180,9 +184,10 @@
 
     /** The lamp: three flames with picture, two with voice, one for text, none without a line. */
     _light() {
-      const connected = this.call.state === "connected";
+      const offline = this.room.dataset.connection === "offline";
+    const connected = this.call.state === "connected" && (this.arriving || !offline);
       const picture = this.tiles.pictured || (this.call.camera && this.wantsVideo);
-      const level = connected ? (picture ? 3 : 2) : this.room.dataset.connection === "offline" ? 0 : 1;
+      const level = connected ? (picture ? 3 : 2) : offline ? 0 : 1;
       this.lamp.dataset.level = String(level);
       const chosen = connected && !this.wantsVideo;
       const why = level === 3 || !this.isIn ? "" : chosen ? "chosen" : this.trouble ? "no_devices" : connected ? "" : "weak";

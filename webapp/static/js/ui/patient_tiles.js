@@ -53,7 +53,7 @@
       this._slot(tile, "name").textContent = person.name;
       this._slot(tile, "muted").hidden = person.microphone || !person.online;
       this._slot(tile, "away").hidden = person.online;
-      tile.dataset.camera = String(person.camera);
+      tile.dataset.sends = String(person.camera);
       if (!person.camera) this._picture(person.id, false);
       this._attach(person.id);
     }
@@ -81,14 +81,17 @@
     receiving(receiving) {
       for (const [id, tile] of this.tiles) {
         const now = receiving[id];
-        if (now && now.video && tile.dataset.camera === "true") this._picture(id, this._video(tile).videoWidth > 0);
+        if (now && now.video && tile.dataset.sends === "true") this._picture(id, this._video(tile).videoWidth > 0);
       }
     }
 
-    /** @param {string} id @param {boolean} pictured */
+    /** No picture of whoever sends none, and none at all on voice only: a last frame would look like a frozen line.
+     * @param {string} id @param {boolean} pictured */
     _picture(id, pictured) {
       const tile = this.tiles.get(id);
-      if (tile) tile.classList.toggle("pictured", pictured && tile.dataset.camera === "true");
+      if (!tile) return;
+      const wanted = this.room.dataset.media === "video" && tile.dataset.sends === "true";
+      tile.classList.toggle("pictured", pictured && wanted);
     }
 
     /** @param {HTMLVideoElement} video */
