@@ -18,7 +18,7 @@ VIDEO_PAYLOAD_BYTES = 1000
 FRAME_PACKETS = (3, 3, 4)  # 50 packets/s at 15 frames/s
 KEYFRAME_PACKETS = 8
 HISTORY_PACKETS = 512  # about ten seconds of video for retransmission
-MISSING_MAX = 4096
+MAX_JUMP = 3000  # a wider one is a new start, as in RFC 3550 appendix A.1
 
 TIME_AT_END = struct.Struct("!d")  # send time, in the payload's last bytes, for delay samples
 _FIXED_HEADER = struct.Struct("!BBHII")
@@ -186,21 +186,23 @@ class IncomingStream:
         self.cycles = 0
         self.received = 0
         self.duplicates = 0
-        self.never_noted = 0  # gaps too wide to be listed one by one
+        self.restarts = 0
         self.missing: set[int] = set()
 
     def note(self, sequence: int) -> list[int]:
         """Account for a packet that is not simply the next one; returns newly missing sequence numbers."""
         ahead = (sequence - self.highest) & 0xFFFF
-        if 0 < ahead < 0x8000:
+        if MAX_JUMP < ahead < 0x10000 - MAX_JUMP:
+            self.highest = sequence
+            self.received += 1
+            self.restarts += 1
+            return []
+        if 0 < ahead <= MAX_JUMP:
             if sequence < self.highest:
                 self.cycles += 1
             gap = [(self.highest + step) & 0xFFFF for step in range(1, ahead)]
             self.highest = sequence
             self.received += 1
-            if len(self.missing) + len(gap) > MISSING_MAX:
-                self.never_noted += len(gap)
-                return []
             self.missing.update(gap)
             return gap
         if sequence in self.missing:
@@ -216,4 +218,4 @@ class IncomingStream:
 
     @property
     def lost(self) -> int:
-        return len(self.missing) + self.never_noted
+        return len(self.missing)

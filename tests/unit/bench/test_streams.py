@@ -30,10 +30,12 @@ def test_sequence_numbers_wrap() -> None:
     assert stream.extended_highest == 0x10001
 
 
-def test_a_gap_too_wide_to_list_still_counts_as_lost() -> None:
+def test_a_jump_too_wide_for_loss_is_a_new_start_either_way() -> None:
     stream = IncomingStream(1, "video", before_first=0)
     assert stream.note(20_000) == []
-    assert stream.lost == 19_999
+    assert stream.note(5) == []
+    assert (stream.lost, stream.restarts, stream.received) == (0, 2, 2)
+    assert stream.note(7) == [6]
 
 
 def test_extensions_are_written_where_the_header_says() -> None:
