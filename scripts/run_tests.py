@@ -24,7 +24,7 @@ PARTS: dict[str, list[list[str]]] = {
     "js": [
         ["npx", "--no-install", "eslint", "webapp/static/js"],
         ["npx", "--no-install", "tsc", "-p", "jsconfig.json"],
-        ["node", "--test", "tests/unit/js/"],
+        ["node", "--test", *sorted(str(path) for path in (ROOT / "tests/unit/js").glob("*.test.js"))],
     ],
     "unit": [pytest("tests/unit", "-n", "2")],
     "sim": [pytest("tests/sim", "-n", "2")],

@@ -24,7 +24,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   const JOIN_TIMEOUT_MS = 20000;
   const DISCONNECTED_MS = 5000;

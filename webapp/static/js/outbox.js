@@ -5,7 +5,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   const IN_FLIGHT = 16;
   const KEPT_ACKNOWLEDGED = 300;

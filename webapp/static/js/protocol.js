@@ -26,7 +26,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   const VERSIONS = [1];
   const OPEN_TIMEOUT_MS = 20000;

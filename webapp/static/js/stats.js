@@ -2,7 +2,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   /** Adds up what a call's media sessions carried, one after the other. */
   class TrafficMeter {

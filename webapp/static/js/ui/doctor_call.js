@@ -2,7 +2,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   class DoctorCall {
     /** @param {any} page @param {any} connection */

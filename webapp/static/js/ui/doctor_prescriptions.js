@@ -2,7 +2,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   const FIELD = /^prescriptions\.([a-z0-9]{1,16})\.([a-z]+)$/;
   const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -9,7 +9,7 @@
 (function (root) {
   "use strict";
 
-  const Candil = (root.Candil = root.Candil || {});
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   const NAME = "candil-doctor";
   const TABLE = "outbox";
