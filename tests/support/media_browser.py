@@ -174,7 +174,7 @@ class BrowserParticipant:
         """What this page has decoded of ``other`` so far."""
         return (await self.received()).get(other, {})
 
-    async def hears_and_sees(self, *others: str, timeout_s: float = 15.0) -> None:
+    async def hears_and_sees(self, *others: str, timeout_s: float = 25.0) -> None:
         """Wait until more frames are decoded and more sound is played of each of ``others`` than now."""
         before = await self.received()
 

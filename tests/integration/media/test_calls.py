@@ -75,7 +75,7 @@ async def test_lip_sync_reaches_the_receiver() -> None:
             stats = await bea.of("ana")
             differences.append(abs(stats["audioPlayout"] - stats["videoPlayout"]))
             await asyncio.sleep(0.2)
-        assert sorted(differences)[2] < 300  # ms; without reports there is no playout time at all
+        assert sorted(differences)[2] < 500  # ms; a wrong mapping is off by the streams' random timestamps
 
 
 async def test_six_pages_all_see_all() -> None:

@@ -114,7 +114,7 @@ async def test_a_source_address_that_changes_is_followed() -> None:
 
 
 async def test_silence_is_told_survived_and_in_the_end_closed() -> None:
-    async with media_server(path_lost_s=1.0, session_lost_s=6.0, media_silent_s=0.8) as server, chromium() as browser:
+    async with media_server(path_lost_s=1.0, session_lost_s=4.0, media_silent_s=0.8) as server, chromium() as browser:
         relay = await UdpRelay(server.port).start()
         ana, bea = await two_through_relay(browser, server, relay)
         await asyncio.gather(ana.hears_and_sees("bea"), bea.hears_and_sees("ana"))
