@@ -90,7 +90,7 @@ class Connection:
 
     async def run(self) -> None:
         """Until the socket is closed by either side."""
-        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._work())]
+        writer, worker = asyncio.create_task(self._write()), asyncio.create_task(self._work())
         self._arm()
         try:
             async for frame in self._socket:
@@ -102,9 +102,11 @@ class Connection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            worker.cancel()
+            if self.core.state == "closed":  # reading ends when closing begins: let the closing code get out
+                await asyncio.wait([writer], timeout=CLOSE_TIMEOUT_S)
+            writer.cancel()
+            await asyncio.gather(writer, worker, return_exceptions=True)
             if self.core.identity is not None:
                 await self._service.detach(self)
             self._ended.set()

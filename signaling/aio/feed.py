@@ -45,6 +45,7 @@ class Feed:
         self._parts = parts
         self._on_people, self._on_page = on_people, on_page
         self._dirty = asyncio.Event()
+        self._closed = False
         self._in_line = False
         self._line_timer: asyncio.TimerHandle | None = None
         self._unsubscribe = [
@@ -58,6 +59,7 @@ class Feed:
         return bool(self.connections) or self.watched
 
     async def aclose(self) -> None:
+        self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         if self._line_timer is not None:
@@ -130,7 +132,7 @@ class Feed:
     async def _follow(self) -> None:
         announced_at = 0.0
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._closed:  # on Python 3.11 a client library's wait_for may swallow a cancellation
             try:
                 async with asyncio.timeout(TICK_S if self._parts.bus.healthy else POLL_S):
                     await self._dirty.wait()

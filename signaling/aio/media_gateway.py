@@ -50,6 +50,7 @@ class MediaGateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: Callable[[], None] = lambda: None
         self._upkeep: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def start(self) -> None:
         node_id = self._parts.bus.node_id
@@ -57,6 +58,7 @@ class MediaGateway:
         self._upkeep = asyncio.create_task(self._keep_up(), name="media-gateway")
 
     async def aclose(self) -> None:
+        self._closed = True
         self._unsubscribe()
         if self._upkeep is not None:
             self._upkeep.cancel()
@@ -143,7 +145,7 @@ class MediaGateway:
         self.hub.deliver(consult_id, page, message)
 
     async def _keep_up(self) -> None:
-        while True:
+        while not self._closed:  # on Python 3.11 a client library's wait_for may swallow a cancellation
             await asyncio.sleep(UPKEEP_S)
             try:
                 await self._renew_claims()

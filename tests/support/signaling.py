@@ -246,7 +246,7 @@ class Pages:
         self.http = http
 
     async def connect(self, node: Node, origin: str = ORIGIN) -> PageSocket:
-        return PageSocket(await self.http.ws_connect(node.url, origin=origin))
+        return PageSocket(await self.http.ws_connect(node.url, origin=origin, autoclose=False))
 
     async def open(self, node: Node, subject: str, token: str, *, kind: str = "consult", **hello: Any) -> PageSocket:
         """Connected, with hello said and welcome heard."""
