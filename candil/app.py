@@ -136,7 +136,7 @@ async def _open_media(settings: Settings, stack: AsyncExitStack, clock: Clock, i
         await media.start()
     except OSError as error:
         where = f"[media] udp_port {settings.media.udp_port} on {settings.media.bind_host}"
-        raise ConfigError("config_media_port", f"{where}: {port_advice(error)}") from None
+        raise ConfigError("config_media_port", f"{where} {port_advice(error)}") from None
     stack.push_async_callback(media.aclose)
     return media
 

@@ -1,12 +1,10 @@
 """``candil add-staff`` and ``candil add-api-key``."""
 
 import argparse
-import asyncio
 import getpass
 import sys
-from collections.abc import Callable
-from typing import TypeVar
 
+from candil.cli.database import in_database
 from candil.clock import SystemClock
 from candil.config import Settings
 from candil.consults import accounts
@@ -14,13 +12,9 @@ from candil.consults.permissions import Role
 from candil.errors import Refused
 from candil.ids import RandomIds
 from candil.passwords import MIN_LENGTH, hash_password
-from candil.store.open import migrate, open_database
-from candil.store.tx import Transaction
-
-T = TypeVar("T")
 
 
-def staff_arguments(parser: argparse.ArgumentParser) -> None:
+def add_staff_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("login", help="what the person types to sign in")
     parser.add_argument("name", help="as patients see it: 'Dra. Ana Rojas'")
     parser.add_argument("--role", choices=[str(role) for role in accounts.STAFF_ROLES], default="doctor")
@@ -45,7 +39,7 @@ def add_staff(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def password_arguments(parser: argparse.ArgumentParser) -> None:
+def set_password_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("login")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
@@ -73,7 +67,7 @@ def _password(from_stdin: bool) -> str:
     return password
 
 
-def key_arguments(parser: argparse.ArgumentParser) -> None:
+def add_api_key_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="which system will use it")
     parser.add_argument(
         "--role",
@@ -94,13 +88,3 @@ def add_api_key(settings: Settings, options: argparse.Namespace) -> int:
     print(token)
     print("Keep it now: it is not shown again. Send it as: Authorization: Bearer <key>", file=sys.stderr)
     return 0
-
-
-def in_database(settings: Settings, function: Callable[[Transaction], T]) -> T:
-    """Run one write on the migrated database."""
-    migrate(settings.storage)
-    db = open_database(settings.storage)
-    try:
-        return asyncio.run(db.write(function))
-    finally:
-        db.close()

@@ -5,7 +5,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from candil.cli.accounts import in_database
+from candil.cli.database import in_database
 from candil.config import Settings
 from candil.errors import PeerError
 from candil.store import codes
@@ -13,13 +13,16 @@ from candil.store import codes
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def import_codes_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="CSV in UTF-8 with the columns code,display (; works too)")
     parser.add_argument("--system", default=ICD_10, help=f"URI of the code system ({ICD_10})")
 
 
 def import_codes(settings: Settings, options: argparse.Namespace) -> int:
-    rows = list(read_codes(options.file))
+    try:
+        rows = list(read_codes(options.file))
+    except UnicodeDecodeError:
+        raise PeerError("invalid_codes", f"{options.file} is not UTF-8: save it as CSV UTF-8.") from None
     count = in_database(settings, lambda tx: codes.replace_all(tx, options.system, rows))
     print(f"{count} codes of {options.system} are in place.")
     return 0

@@ -45,7 +45,7 @@ DIAGNOSES = (
 )
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port of the pages (8080)")
     parser.add_argument("--ehr-port", type=int, default=8090, help="port of the EHR beside it, on loopback (8090)")
     parser.add_argument("--data-dir", type=Path, default=None, help="where everything is kept (data/demo)")

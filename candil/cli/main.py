@@ -1,32 +1,48 @@
 """The commands, their arguments, and how failures end: one plain sentence and a status, no traceback."""
 
 import argparse
+import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from candil import __version__, log
-from candil.cli import accounts, check, codes, demo, reference, relay, serve
-from candil.config import Settings, load
+from candil.config import load
 from candil.errors import CandilError, ConfigError
 
 DEFAULT_FILE = Path("candil.toml")
-Command = Callable[[Settings, argparse.Namespace], int]
+
+# Command: its function in candil.cli, and what it is for. The function's arguments come from the one beside it
+# whose name ends in _arguments. Imported when asked for: all of the service takes seconds on a small machine.
+COMMANDS = {
+    "serve": ("serve.serve", "run the service"),
+    "worker": ("serve.worker", "run only the delivery of finished visits to the EHR"),
+    "migrate": ("database.migrate", "bring the database to the current version"),
+    "check": ("check.check", "test configuration, database, media port, relay and EHR; say what is wrong"),
+    "turn-config": ("relay.print_turn_config", "print the configuration that coturn needs"),
+    "demo": ("demo.demo", "run a demonstration clinic with an EHR beside it"),
+    "add-staff": ("accounts.add_staff", "add a doctor or another member of staff"),
+    "set-password": ("accounts.set_password", "give somebody a new password"),
+    "add-api-key": ("accounts.add_api_key", "make a key for a scheduling system"),
+    "import-codes": ("codes.import_codes", "import the clinic's list of diagnosis codes (CSV)"),
+    "settings": ("reference.show", "print every setting with its meaning (Markdown)"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what was asked, 1 when not, 2 for a wrong call or configuration."""
-    options = _parser().parse_args(arguments)
+    call = _parser().parse_args(arguments)
+    path, text = COMMANDS[call.command]
+    module_name, function = path.split(".")
     try:
-        settings = load(_file(options.config), _environment())
-    except CandilError as error:
-        print(f"candil: {error}", file=sys.stderr)
-        return 2
-    log.set_up(settings.log.level)
-    try:
-        command: Command = options.run
-        return command(settings, options)
+        settings = load(_file(call.config), _environment())
+        module = importlib.import_module(f"candil.cli.{module_name}")
+        parser = argparse.ArgumentParser(f"candil {call.command}", description=text)
+        getattr(module, f"{function}_arguments", lambda parser: None)(parser)
+        options = parser.parse_args(call.arguments)
+        log.set_up(settings.log.level)
+        return int(getattr(module, function)(settings, options))
     except CandilError as error:
         print(f"candil: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
@@ -48,27 +64,18 @@ def _environment() -> dict[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("candil", description="Consultations that survive the line and the power.")
+    width = max(map(len, COMMANDS))
+    known = "\n".join(f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        "candil",
+        description="Consultations that survive the line and the power.",
+        epilog=f"commands:\n{known}\n\n'candil command --help' tells more of one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"candil {__version__}")
     parser.add_argument(
         "--config", default=os.environ.get("CANDIL_CONFIG", ""), help="configuration file (candil.toml if present)"
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
-
-    def command(name: str, run: Command, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
-        return sub
-
-    command("serve", serve.serve, "run the service")
-    command("worker", serve.worker, "run only the delivery of finished visits to the EHR")
-    command("migrate", serve.migrate_only, "bring the database to the current version")
-    command("check", check.check, "test configuration, database, media port, relay and EHR; say what is wrong")
-    relay.arguments(command("turn-config", relay.print_turn_config, "print the configuration that coturn needs"))
-    demo.arguments(command("demo", demo.demo, "run a demonstration clinic with an EHR beside it"))
-    accounts.staff_arguments(command("add-staff", accounts.add_staff, "add a doctor or another member of staff"))
-    accounts.password_arguments(command("set-password", accounts.set_password, "give somebody a new password"))
-    accounts.key_arguments(command("add-api-key", accounts.add_api_key, "make a key for a scheduling system"))
-    codes.arguments(command("import-codes", codes.import_codes, "import the clinic's list of diagnosis codes (CSV)"))
-    command("settings", reference.show, "print every setting with its meaning (Markdown)")
+    parser.add_argument("command", choices=COMMANDS, metavar="command")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser

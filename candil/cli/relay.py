@@ -8,7 +8,7 @@ from candil.config import Settings
 from turn import coturn_command
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def print_turn_config_arguments(parser: argparse.ArgumentParser) -> None:
     coturn_command.add_arguments(parser)
 
 

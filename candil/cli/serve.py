@@ -17,7 +17,6 @@ from candil.cli.tls import server_context
 from candil.config import Settings
 from candil.errors import ConfigError
 from candil.log import log_event
-from candil.store.open import migrate
 
 log = logging.getLogger(__name__)
 STOP_GRACE_S = 5.0
@@ -25,12 +24,6 @@ STOP_GRACE_S = 5.0
 
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
     return asyncio.run(run(settings))
-
-
-def migrate_only(settings: Settings, _options: argparse.Namespace) -> int:
-    migrate(settings.storage)
-    print("The database is up to date.")
-    return 0
 
 
 def worker(settings: Settings, _options: argparse.Namespace) -> int:
@@ -60,7 +53,7 @@ async def _listen(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext
     try:
         await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as error:
-        raise ConfigError("config_port", f"[server] port {port} on {host}: {port_advice(error)}") from None
+        raise ConfigError("config_port", f"[server] port {port} on {host} {port_advice(error)}") from None
 
 
 class Stopping:
