@@ -46,11 +46,11 @@ class PostgresqlServer:
         made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stderr
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         command = [*_unprivileged(), _binary("postgres"), "-D", str(self._data), "-p", str(self.port)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         # These tests are not about PostgreSQL's own durability.
-        command += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=16MB"]
+        command += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=16MB", *options]
         self._process = ServerProcess(command, self._folder / "postgresql.log", self._answers)
 
     def stop(self) -> None:

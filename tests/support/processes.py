@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def free_port() -> int:
@@ -20,10 +21,13 @@ def free_port() -> int:
 class ServerProcess:
     """One server started by a test; its output goes to a file that failures quote."""
 
-    def __init__(self, command: list[str], output: Path, answers: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, command: list[str], output: Path, answers: Callable[[], bool], timeout_s: float = 30.0, **options: Any
+    ) -> None:
+        """``options`` go to Popen: cwd, env."""
         self.output = output
         with output.open("ab") as sink:
-            self._process = subprocess.Popen(command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, **options)
         deadline = time.monotonic() + timeout_s
         while not answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -34,6 +38,10 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def wait(self, timeout_s: float) -> int:
+        """Its exit status, once it ends."""
+        return self._process.wait(timeout_s)
 
     def kill(self) -> None:
         """End at once, as a power cut would end it."""
