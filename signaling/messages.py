@@ -323,7 +323,7 @@ class BoardChanged(Outgoing, frozen=True, tag="board.changed"):
 
 class Bye(Outgoing, frozen=True, tag="bye", omit_defaults=True):
     code: str
-    retry: bool = True
+    retry: bool
     versions: tuple[int, ...] | None = None
 
 

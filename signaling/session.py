@@ -148,13 +148,13 @@ class SignalingSession:
             case Replaced():
                 self._bye(Bye("replaced", retry=False), CLOSE_REPLACED)
             case Restarting():
-                self._bye(Bye("restart"), CLOSE_RESTART)
+                self._bye(Bye("restart", retry=True), CLOSE_RESTART)
 
     def handle_timer(self, now: float) -> None:
         if self.state == "closed" or now < self._deadline:
             return
         code = "idle" if self.state == "open" else "no_hello"
-        self._bye(Bye(code), CLOSE_NO_HELLO)
+        self._bye(Bye(code, retry=True), CLOSE_NO_HELLO)
 
     def next_deadline(self) -> float | None:
         return None if self.state == "closed" else self._deadline
@@ -225,7 +225,7 @@ class SignalingSession:
         """Answer with the error, but not for ever to somebody who does not listen."""
         self._refused_in_a_row += 1
         if self._refused_in_a_row > MAX_REFUSED_IN_A_ROW:
-            self._bye(Bye("too_many"), CLOSE_TOO_MANY)
+            self._bye(Bye("too_many", retry=True), CLOSE_TOO_MANY)
         else:
             self._effects.append(Send(error_message(error, None)))
 

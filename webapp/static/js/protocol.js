@@ -385,7 +385,7 @@
     _on_bye(message) {
       this.emit("bye", message);
       if (message.code === "replaced") this._end("replaced", "replaced");
-      else if (!message.retry) this._end("ended", message.code);
+      else if (message.retry === false) this._end("ended", message.code);
     }
 
     // The outbox
