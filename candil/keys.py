@@ -1,7 +1,9 @@
 """Secrets kept in files that only the service may read, made at the first start."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from candil.errors import ConfigError
@@ -15,8 +17,12 @@ def ticket_key(data_dir: Path, configured: Path | None) -> str:
     if configured is not None:
         return read_secret(configured, "[security] secret_key_file")
     path = data_dir / TICKET_KEY_FILE
-    if not path.exists():
-        _write_private(path, secrets.token_urlsafe(48))
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _write_private(path, secrets.token_urlsafe(48))
+    except OSError as error:
+        raise ConfigError("data_dir", f"[storage] data_dir {data_dir} cannot be used ({error.strerror}).") from None
     return read_secret(path, str(path))
 
 
@@ -31,8 +37,14 @@ def read_secret(path: Path, where: str) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """The whole file or none, and the first one when two processes start together."""
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # readable by us alone
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        os.unlink(unfinished)

@@ -52,6 +52,8 @@ async def _check_parts(settings: Settings, say: Say) -> None:
     say("database", await _database(settings))
     if settings.redis.url:
         say("Redis", await _redis(settings))
+        if settings.security.secret_key_file is None:
+            print("none  shared key: Candil on a second machine needs the same [security] secret_key_file as here")
     say("TLS", _guarded(lambda: server_context(settings)))
     server, media = settings.server, settings.media
     running = await _is_running(settings)

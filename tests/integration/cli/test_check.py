@@ -76,9 +76,11 @@ def test_everything_works(
         sections = {
             "storage": {"database_url": durable_postgresql.create_database("works")},
             "redis": {"url": redis_server.url},
+            "security": {"secret_key_file": installation.folder / "shared.key"},
             **ehr_at(ehr.base_url),
             **relay_of(coturn, coturn.settings.secret),
         }
+        (installation.folder / "shared.key").write_text("k" * 48)
         status, told = checked(installation, sections)
         assert (status, told.splitlines()[-1]) == (0, "Everything works."), told
         relays = [f"relay {uri}" for uri in (coturn.udp_uri, coturn.tcp_uri, coturn.tls_uri)]
