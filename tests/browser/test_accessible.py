@@ -96,8 +96,9 @@ async def test_the_doctor_admits_writes_and_signs_by_keyboard_alone(browser: Bro
     for field, text in (("findings", "Faringe roja"), ("diagnosis.text", "Faringitis aguda")):
         await tab_to(doctor, f"[data-note='{field}']")
         await keyboard.type(text)
-    await keyboard.press("Alt+r")
-    await tab_to(doctor, "[data-rx] .rx-medicine")
+    await tab_to(doctor, "[data-rx-add]")
+    await keyboard.press("Enter")
+    await expect(doctor.page.locator("[data-rx-rows] .rx-medicine")).to_be_focused()
     await keyboard.type("Acetaminofén 500 mg")
     await tab_to(doctor, "[data-note=instructions]")
     await keyboard.type("Líquidos abundantes")

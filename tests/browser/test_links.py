@@ -37,7 +37,7 @@ async def test_preview_robots_do_not_use_up_a_link(browser: Browser, product: Pr
             assert fetch(planned.link, method, agent) == (200, "")
     doctor = await visit.signed_in_doctor(browser, product)
     await doctor.page.goto(f"{product.url}/consults/{planned.consult_id}/appointment")
-    await doctor.reads("Todavía no se ha abierto.")
+    await doctor.reads("Todavía no lo ha abierto.")
     patient = await person(browser, "the patient", permissions=())
     await visit.arrive(patient, planned.link, "text")
     again = await person(browser, "the patient's other phone", permissions=())

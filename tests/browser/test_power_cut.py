@@ -46,7 +46,7 @@ async def test_after_a_power_cut_both_are_back_in_the_same_call_by_themselves(
     fragile.start()
 
     await visit.has_message(doctor, "Escrito a oscuras", 30)
-    await visit.message_state(patient, "Escrito a oscuras", "delivered")
+    await visit.message_state(patient, "Escrito a oscuras", "read")
     await patient.sees_and_hears(doctor_id, timeout_s=30)
     await doctor.sees_and_hears(patient_id, timeout_s=30)
     await visit.kept(doctor)

@@ -22,12 +22,12 @@ GUESTS = (
 async def test_each_of_six_sees_and_hears_the_five_others(browser: Browser, product: Product) -> None:
     planned = product.plan()
     doctor = await visit.signed_in_doctor(browser, product, small_video=True)
-    patient = await person(browser, "the patient", small_video=True)
+    patient = await person(browser, "the patient", small_video=True, device_scale_factor=1)
     people: dict[str, Person] = {await visit.arrive(patient, planned.link): patient}
     doctor_id = await visit.open_consult(doctor, product, planned)
     await visit.admit(doctor, next(iter(people)))
     for role, name in GUESTS:
-        guest = await person(browser, name, small_video=True)
+        guest = await person(browser, name, small_video=True, device_scale_factor=1)
         participant = await visit.arrive(guest, await visit.invite(doctor, name, role), is_patient=False)
         people[participant] = guest
         await visit.admit(doctor, participant)

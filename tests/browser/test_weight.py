@@ -1,5 +1,7 @@
 """What the pages cost on the wire: headers and bodies of everything a page needs, nothing cached."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.async_api import Browser
 
@@ -15,7 +17,7 @@ PROBE_BYTES = 50_000
 
 
 async def test_the_patients_pages_are_light(
-    browser: Browser, product: Product, record_property: pytest.RecordProperty
+    browser: Browser, product: Product, record_property: Callable[[str, object], None]
 ) -> None:
     planned = product.plan()
     patient = await person(browser, "the patient")

@@ -18,7 +18,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=10", "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
 DESK = {"viewport": {"width": 1366, "height": 768}, "locale": "es-VE", "timezone_id": "America/Caracas"}
 PHONE = {
@@ -233,7 +233,7 @@ async def person(
     **options: Any,
 ) -> Person:
     """Somebody with a browser of their own; ``desk`` is the clinic's screen, else a phone."""
-    context = await browser.new_context(**(DESK if desk else PHONE), permissions=list(permissions), **options)
+    context = await browser.new_context(**{**(DESK if desk else PHONE), "permissions": list(permissions), **options})
     page = await context.new_page()
     if watch:
         given = json.dumps({"relayOnly": relay_only, "smallVideo": small_video})

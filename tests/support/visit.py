@@ -22,7 +22,9 @@ async def signed_in_doctor(browser: Browser, product: Product, name: str = "the 
 
 async def open_consult(doctor: Person, product: Product, planned: Planned) -> str:
     """The doctor's consult page; the doctor's participant id."""
-    await doctor.page.goto(f"{product.url}/consults/{planned.consult_id}")
+    answer = await doctor.page.goto(f"{product.url}/consults/{planned.consult_id}")
+    assert answer is not None
+    assert answer.ok, product.log()[-1500:]
     return await participant_of(doctor)
 
 
