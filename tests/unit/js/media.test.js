@@ -179,6 +179,17 @@ test("tries again and again, with growing waits, while the media server does not
   assert.equal(call.state, "rejoining");
 });
 
+test("a join nobody carried out is tried again, and the session that still lives is left alone", async () => {
+  const { server, made } = await inTheCall();
+  server.say({ type: "media.state", session: "m1", state: "path_lost" });
+  await server.clock.advance(0);
+  assert.equal(server.heard("media.join").length, 2);
+  server.say({ type: "media.closed", session: "", reason: "server" });
+  await server.clock.advance(2000);
+  assert.equal(server.heard("media.join").length, 3);
+  assert.equal(made[0].closed, false);
+});
+
 test("a short disconnection is waited out, a longer one is not", async () => {
   const { server, made } = await inTheCall();
   made[0].become("disconnected");

@@ -373,23 +373,15 @@
     _closedByServer(message) {
       if (this._old && message.session === this._old.id) return this._dropOld();
       if (!this.wanted) return;
-      if (!message.session) return this._joinLost();
+      const unanswered = message.session === "" && this._joining; // nobody carried our join out
       const isCurrent = this._current ? message.session === this._current.id : this._joining;
-      if (!isCurrent) return;
+      if (!isCurrent && !unanswered) return;
       if (FINAL.indexOf(message.reason) >= 0) return this._finish(message.reason);
       this._joining = false;
       this._clearTimeout(this._joinTimer);
-      if (this._current) this._forget(this._current);
+      if (this._current && !unanswered) this._forget(this._current);
       if (message.reason === "held") this._setState("waiting");
       else this._rejoin();
-    }
-
-    /** Whoever carries the consult's media did not answer. */
-    _joinLost() {
-      if (!this._joining) return;
-      this._joining = false;
-      this._clearTimeout(this._joinTimer);
-      this._rejoin();
     }
 
     /** @param {Session} session */
