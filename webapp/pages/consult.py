@@ -36,6 +36,7 @@ class Opened(msgspec.Struct, frozen=True):
     messages: tuple[MessageRow, ...]
     consent: ConsentRow | None
     code: DiagnosisCodeRow | None
+    has_codes: bool
     missing: tuple[str, ...]
     waiting_elsewhere: int
 
@@ -68,6 +69,7 @@ def opened(tx: Transaction, consult_id: str) -> Opened:
         messages=tuple(thread.messages_after(tx, consult_id, 0, limit=2000)),
         consent=consent,
         code=codes.get(tx, system, code) if code else None,
+        has_codes=bool(codes.search(tx, "", limit=1)),
         missing=tuple(finishing.missing(note, consult, consent)),
         waiting_elsewhere=sum(1 for p in line if p.consult_id != consult_id),
     )

@@ -21,7 +21,8 @@
   const note = new Candil.DoctorNote(page, connection, store);
   const call = new Candil.DoctorCall(page, connection);
   const chat = new Candil.DoctorChat(page, connection);
-  new Candil.DoctorCodes(page, note.notes);
+  const codes = page.root.querySelector("[data-codes]");
+  if (codes) new Candil.DoctorCodes(page, note.notes, codes);
   new Candil.DoctorDoor(page, connection, call);
   new Candil.DoctorPanels(page, note);
 
@@ -75,10 +76,11 @@
     const shortcuts = {
       KeyM: () => call.toggleMicrophone(),
       KeyC: () => chat.focus(),
+      KeyR: () => note.prescriptions.add(),
       KeyN: () => /** @type {HTMLElement} */ (document.getElementById("note-findings")).focus(),
     };
     const act = shortcuts[event.code];
-    if (!act) return;
+    if (!act || (note.isSigned && event.code === "KeyR")) return;
     event.preventDefault();
     act();
   });

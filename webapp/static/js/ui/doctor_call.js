@@ -14,7 +14,7 @@
       this._self = page.root.querySelector("[data-self]");
       this._bar = page.root.querySelector("[data-call-bar]");
       this._buttons = page.root.querySelector("[data-call-buttons]");
-      this._lamp = document.querySelector("[data-lamp]");
+      this._lamp = /** @type {HTMLElement} */ (document.querySelector("[data-lamp]"));
       this._news = page.root.querySelector("[data-device-news]");
       this._microphone = page.root.querySelector("[data-microphone]");
       this._camera = page.root.querySelector("[data-camera]");

@@ -7,10 +7,8 @@
   const PAUSE_MS = 250;
 
   class DoctorCodes {
-    /** @param {any} page @param {any} notes */
-    constructor(page, notes) {
-      const box = page.root.querySelector("[data-codes]");
-      if (!box) return;
+    /** @param {any} page @param {any} notes @param {HTMLElement} box */
+    constructor(page, notes, box) {
       this._page = page;
       this._notes = notes;
       this._input = /** @type {HTMLInputElement} */ (box.querySelector("input[role=combobox]"));

@@ -155,7 +155,7 @@
       const now = Date.now();
       if (!pending.length) this._pendingSince = 0;
       else if (!this._pendingSince) this._pendingSince = now;
-      const onDevice = this._kept && !pending.some((name) => this.notes.stateOf(name).state === "local");
+      const onDevice = this._kept && !pending.some((/** @type {string} */ name) => this.notes.stateOf(name).state === "local");
       let level = pending.length ? (onDevice ? 1 : 0) : this.notes.revision ? 2 : this._level;
       if (level === 2 && this._received && this.isSigned) level = 3;
       const late = this._pendingSince > 0 && now - this._pendingSince > ALARM_AFTER_MS;
