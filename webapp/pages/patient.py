@@ -140,7 +140,7 @@ def _render(
         me=view.seat.participant,
         csrf_token=view.seat.csrf_token,
         base=base,
-        costs=visit.data_costs(clinic.price_per_mb, clinic.price_currency, locale),
+        costs=visit.data_costs(ctx.settings.media.max_video_bps, clinic.price_per_mb, clinic.price_currency, locale),
         call_minutes=visit.CALL_MINUTES,
         error=error,
         answer=answer or {},

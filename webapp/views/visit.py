@@ -17,8 +17,10 @@ DoctorState = Literal["with_you", "busy", "here", "away"]
 
 ROOM_STEPS: frozenset[Step] = frozenset({"waiting", "held", "call", "ended"})
 CALL_MINUTES = 15
-# What a tier takes of the line in each direction, measured at the wire with packet headers.
-WIRE_BPS = {"video": 400_000, "audio": 18_000, "text": 1_000}
+# What a tier takes of the line in each direction at most, headers included: 24 kbit/s of Opus in 60 ms packets is
+# 31 kbit/s at the wire, connection checks and reports are 2 more; video is what the clinic allows, on top of that.
+AUDIO_WIRE_BPS = 33_000
+TEXT_WIRE_BPS = 1_000
 
 
 def step_of(consult: ConsultRow, participant: ParticipantRow, consent: ConsentState, asked: str = "") -> Step:
@@ -77,11 +79,12 @@ class DataCost:
     price: str
 
 
-def data_costs(price_per_mb: float, currency: str, locale: str) -> dict[str, DataCost]:
-    """Cost of a call of CALL_MINUTES by tier, both directions together."""
+def data_costs(max_video_bps: int, price_per_mb: float, currency: str, locale: str) -> dict[str, DataCost]:
+    """Most that a call of CALL_MINUTES takes by tier, both directions together."""
+    wire_bps = {"video": max_video_bps + AUDIO_WIRE_BPS, "audio": AUDIO_WIRE_BPS, "text": TEXT_WIRE_BPS}
     numbers = "es_VE" if locale == "es" else locale
     costs = {}
-    for tier, bps in WIRE_BPS.items():
+    for tier, bps in wire_bps.items():
         megabytes = 2 * bps * CALL_MINUTES * 60 / 8 / 1e6
         price = f"{currency} {format_decimal(megabytes * price_per_mb, '#,##0.00', numbers)}" if price_per_mb else ""
         shown = format_decimal(round(max(megabytes, 1)), locale=numbers)

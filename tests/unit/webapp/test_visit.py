@@ -82,8 +82,8 @@ def test_the_line_in_people_and_minutes() -> None:
 
 
 def test_costs_of_a_quarter_of_an_hour() -> None:
-    costs = data_costs(0.35, "Bs.", "es")
+    costs = data_costs(367_000, 0.35, "Bs.", "es")
     assert (costs["video"].megabytes, costs["video"].price) == ("90", "Bs. 31,50")
-    assert (costs["audio"].megabytes, costs["audio"].under_one) == ("4", False)
+    assert (costs["audio"].megabytes, costs["audio"].under_one) == ("7", False)
     assert costs["text"].under_one
-    assert data_costs(0, "Bs.", "es")["video"].price == ""
+    assert data_costs(367_000, 0, "Bs.", "es")["video"].price == ""
