@@ -26,7 +26,7 @@
       this.list.querySelectorAll("[data-seq]").forEach((item) => this._keep(/** @type {HTMLElement} */ (item)));
       this._listen();
       this._restoreDraft();
-      this._toBottom();
+      if (room.dataset.step === "call") this._toBottom(); // elsewhere the page's own news come first
     }
 
     _listen() {
