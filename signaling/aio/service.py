@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable
 from typing import Any
 
@@ -15,6 +16,7 @@ from candil.consults.accounts import SignedIn
 from candil.consults.links import Seat
 from candil.errors import Refused
 from candil.ids import IdSource, token_hash
+from candil.log import log_event
 from candil.store.consults import ConsultRow
 from candil.store.database import Database
 from candil.store.tx import Transaction
@@ -29,6 +31,9 @@ from signaling.facts import Presence, read_people
 from signaling.messages import Hello, Incoming, MediaDevices, MediaMessage, MessageSeen
 from signaling.session import Opened, Standing
 from signaling.tickets import Ticket
+
+log = logging.getLogger(__name__)
+CLOSE_INTERNAL = 1011  # RFC 6455 section 7.4.1; pages reconnect after it
 
 ICE_RENEW_AT = 0.75  # of a relay credential's life
 
@@ -102,6 +107,9 @@ class SignalingService:
         with contextlib.suppress(ConnectionError):
             try:
                 await connection.run()
+            except Exception as error:  # after the upgrade there is no HTTP answer left to give
+                log.exception(log_event("socket.failed", error=type(error).__name__))
+                await socket.close(code=CLOSE_INTERNAL)
             finally:
                 self._unidentified.discard(connection.id)
         return socket
