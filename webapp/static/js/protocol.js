@@ -69,6 +69,12 @@
       /** Server time minus this device's clock, seconds. */
       this.clockOffsetS = 0;
       this._heartbeatMs = 15000;
+      /** Numbers of events and messages this page has shown. @type {Set<number>} */
+      this._seenEvents = new Set();
+      /** @type {Set<number>} */
+      this._seenMessages = new Set();
+      this._lastMessage = 0;
+      this._readSeq = 0;
       this._forget();
       this._epoch = "";
       this._socket = null;
@@ -436,10 +442,8 @@
       this._lastMessage = 0;
       this._readSeq = 0;
       this._visibility = "";
-      /** @type {Set<number>} */
-      this._seenEvents = new Set();
-      /** @type {Set<number>} */
-      this._seenMessages = new Set();
+      this._seenEvents.clear();
+      this._seenMessages.clear();
     }
   }
 
