@@ -52,6 +52,12 @@ def last_message_seq(tx: Connection, consult_id: str) -> int:
     return tx.scalar(select(func.max(t.messages.c.seq)).where(t.messages.c.consult_id == consult_id)) or 0
 
 
+def latest_messages(tx: Connection, consult_id: str, limit: int) -> list[MessageRow]:
+    """The newest messages of a consult, oldest of them first."""
+    query = select(t.messages).where(t.messages.c.consult_id == consult_id)
+    return many(tx, query.order_by(t.messages.c.seq.desc()).limit(limit), MessageRow)[::-1]
+
+
 def messages_after(tx: Connection, consult_id: str, seq: int, limit: int = 500) -> list[MessageRow]:
     query = select(t.messages).where(t.messages.c.consult_id == consult_id, t.messages.c.seq > seq)
     return many(tx, query.order_by(t.messages.c.seq).limit(limit), MessageRow)

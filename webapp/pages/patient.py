@@ -1,7 +1,7 @@
 """The visit as the patient and their guests go through it, one question a page. What step it is, the server says."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,98 +12,27 @@ from candil.consults import consenting, thread, waiting
 from candil.consults.links import Seat
 from candil.consults.permissions import Role
 from candil.errors import PeerError, Refused
-from candil.store import consents, consults, participants, staff
-from candil.store import thread as thread_rows
 from candil.store.consults import ConsultRow
-from candil.store.participants import ParticipantRow
-from candil.store.thread import MessageRow
 from candil.store.tx import Transaction
-from consent import policy
 from consent.records import ConsentAnswer, build_record
-from consent.wording import Wording
 from webapp.context import context
 from webapp.guards import SEAT_COOKIE, OfSeat, Route
-from webapp.pages.language import page_in, reader_locale
+from webapp.pages.language import reader_locale
+from webapp.pages.visit_page import Visit, read_visit, render_visit
 from webapp.views import visit
-from webapp.views.visit import ConsentState, DoctorState, Line, Step
 
 PROBE_MAX_BYTES = 50_000
-SHOWN_MESSAGES = 500
-
-
-@dataclass(frozen=True)
-class Visit:
-    """Everything a page about one person's visit needs, read in one transaction."""
-
-    seat: Seat
-    step: Step
-    doctor_name: str
-    doctor: DoctorState
-    line: Line
-    people: list[ParticipantRow]
-    messages: list[MessageRow]
-    wording: Wording
-
-
-async def _visit(request: web.Request, seat: Seat, locale: str) -> Visit:
-    ctx = context(request)
-    # presence is per connection: participant/connection
-    present = {member.partition("/")[0] for member in await ctx.bus.present(topics.people(seat.consult.id))}
-    asked = request.query.get("step", "")
-    now = ctx.clock.now()
-
-    def read(tx: Transaction) -> Visit:
-        fresh = _fresh(tx, seat)
-        consult, participant = fresh.consult, fresh.participant
-        people = participants.of_consult(tx, consult.id)
-        doctor = staff.get(tx, consult.doctor_id)
-        doctor_name = doctor.name if doctor else ""
-        doctor_here = any(p.role == Role.DOCTOR and p.id in present for p in people)
-        wording = ctx.wordings.wording(locale, clinic=ctx.settings.clinic.name, doctor=doctor_name)
-        step = visit.step_of(consult, participant, _consent_state(tx, fresh, wording), asked)
-        position, _ = waiting.position(tx, consult, participant.id)
-        allowed = participant.admission in ("waiting", "admitted")
-        return Visit(
-            seat=fresh,
-            step=step,
-            doctor_name=doctor_name,
-            doctor=visit.doctor_state(
-                consult, open_of_doctor=consults.of_doctor(tx, consult.doctor_id, now, now), present=doctor_here
-            ),
-            line=visit.line_of(position, consult.duration_min),
-            people=people,
-            messages=thread_rows.messages_after(tx, consult.id, 0, SHOWN_MESSAGES) if allowed else [],
-            wording=wording,
-        )
-
-    return await ctx.db.read(read)
-
-
-def _fresh(tx: Transaction, seat: Seat) -> Seat:
-    """The seat as it is in this transaction; the guard's may be a moment older."""
-    consult = consults.get(tx, seat.consult.id) or seat.consult
-    participant = participants.get(tx, seat.participant.id) or seat.participant
-    return msgspec.structs.replace(seat, consult=consult, participant=participant)
-
-
-def _consent_state(tx: Transaction, seat: Seat, wording: Wording) -> ConsentState:
-    given = consents.current(tx, seat.participant.id)
-    if given is not None and given.status == "rejected":
-        return "refused"
-    if seat.consult.status == "in-progress" and given is not None:
-        return "given" if given.status == "active" else "missing"  # nobody is asked again in the middle of a visit
-    return "given" if policy.holds(given, wording) else "missing"
 
 
 async def page(request: web.Request, seat: Seat) -> web.Response:
     """The step this person is at. Reloading it, or coming back hours later, asks nothing twice."""
     locale = reader_locale(request, seat.consult.locale)
-    view = await _visit(request, seat, locale)
+    view = await read_visit(request, seat, locale)
     if view.step == "finished" and seat.participant.role == Role.PATIENT:
         raise web.HTTPSeeOther(f"/v/{seat.participant.id}/summary")
     if view.step in visit.ROOM_STEPS:
         await _mark_delivered(request, view)
-    return _render(request, view, locale)
+    return render_visit(request, view, locale)
 
 
 async def _mark_delivered(request: web.Request, view: Visit) -> None:
@@ -114,47 +43,10 @@ async def _mark_delivered(request: web.Request, view: Visit) -> None:
     _poke(request, view.seat.consult)
 
 
-TEMPLATES: dict[Step, str] = {
-    "consent": "patient/consent.html",
-    "choose": "patient/choose.html",
-    "check": "patient/check.html",
-    "waiting": "patient/room.html",
-    "held": "patient/room.html",
-    "call": "patient/room.html",
-    "ended": "patient/room.html",
-}
-
-
-def _render(
-    request: web.Request, view: Visit, locale: str, *, status: int = 200, error: str = "", answer: Any = None
-) -> web.Response:
-    ctx, clinic = context(request), context(request).settings.clinic
-    base = f"/v/{view.seat.participant.id}"
-    return page_in(
-        request,
-        TEMPLATES.get(view.step, "patient/closed.html"),
-        locale,
-        status=status,
-        v=view,
-        consult=view.seat.consult,
-        me=view.seat.participant,
-        csrf_token=view.seat.csrf_token,
-        base=base,
-        costs=visit.data_costs(ctx.settings.media.max_video_bps, clinic.price_per_mb, clinic.price_currency, locale),
-        call_minutes=visit.CALL_MINUTES,
-        error=error,
-        answer=answer or {},
-        now=ctx.clock.now(),
-        client_id=ctx.ids.new_id("frm"),
-        writing="write" in request.query,
-        language_link=base + (f"?step={view.step}&lang=" if view.step in ("choose", "check") else "?lang="),
-    )
-
-
 async def consent(request: web.Request, seat: Seat) -> web.Response:
     """The answer to this visit's consent, kept with the exact text that was shown."""
     ctx, form, locale = context(request), await request.post(), reader_locale(request, seat.consult.locale)
-    view = await _visit(request, seat, locale)
+    view = await read_visit(request, seat, locale)
     answer = ConsentAnswer(
         accepted=form.get("answer") == "accept",
         wording_sha256=_text(form, "wording"),
@@ -172,8 +64,10 @@ async def consent(request: web.Request, seat: Seat) -> web.Response:
             now=now,
         )
     except Refused as refusal:
-        asking = Visit(**{**vars(view), "step": "consent"})
-        return _render(request, asking, locale, status=422, error=refusal.code, answer=msgspec.structs.asdict(answer))
+        asking = replace(view, step="consent")
+        return render_visit(
+            request, asking, locale, status=422, error=refusal.code, answer=msgspec.structs.asdict(answer)
+        )
     await ctx.db.write(
         lambda tx: consenting.record(
             tx, seat.participant.id, record.statement(), actor=seat.actor, now=now, ids=ctx.ids
@@ -238,7 +132,7 @@ async def post_message(request: web.Request, seat: Seat) -> web.Response:
 
 async def now_json(request: web.Request, seat: Seat) -> web.Response:
     """Where the visit stands, for scripts whose WebSocket does not get through, and for what the line does not say."""
-    view = await _visit(request, seat, seat.consult.locale)
+    view = await read_visit(request, seat, seat.consult.locale)
     after = int(request.query["after"]) if request.query.get("after", "").isdigit() else 0
     return web.json_response(
         {

@@ -363,3 +363,26 @@ async def test_the_permanent_text_of_a_wording(app: WebApp) -> None:
 async def test_health(app: WebApp) -> None:
     async with reading(app) as reader:
         assert (await reader.get("/health")).html == '{"status": "ok"}'
+
+
+async def test_a_guest_at_the_door_reads_nothing_of_the_room(app: WebApp) -> None:
+    planned = await app.plan()
+    await app.consent(planned)
+    await app.arrive(planned)
+    await app.admit(planned.patient_id)
+    guest, token = await app.do(
+        planning.invite_guest, planned.consult.id, Role.COMPANION, "Luis Márquez", actor=app.actor, ids=app.ids
+    )
+    patient = app.guest_actor(planned.patient_id)
+    await app.do(thread.post, planned.patient_id, "Me duele aquí", client_id="p", client_seq=1, actor=patient)
+    async with reading(app) as reader:
+        await reader.get(f"/i/{token}")
+        await reader.send(f"/i/{token}")
+        await reader.send(f"/v/{guest.id}/media", media="text")
+        assert (await reader.get(f"/v/{guest.id}")).status == 200
+        assert "Me duele aquí" not in reader.html
+        assert "Rosa Elena" not in reader.html
+        assert "Me duele aquí" not in (await reader.get(f"/v/{guest.id}/now?after=0")).html
+        assert reader.status == 200
+        await app.admit(guest.id)
+        assert "Me duele aquí" in (await reader.get(f"/v/{guest.id}")).html
