@@ -103,8 +103,8 @@ async def errors_middleware(request: web.Request, handler: Next) -> web.StreamRe
         if error.status >= 500:
             log.error(log_event("http.failed", code=error.code), exc_info=error)
         return _answer(request, error.status, error.code, error.detail, error.message)
-    except web.HTTPException:
-        raise
+    except (web.HTTPException, ConnectionResetError):
+        raise  # the second: they went away before the answer, which is no fault of ours
     except Exception as error:
         log.exception(log_event("http.failed", error=type(error).__name__))
         return _answer(request, 500, "internal", {})

@@ -66,7 +66,7 @@
       if (step !== data.step || step === "call") go(step);
     });
     watchConnection(room, connection, waiting, go);
-    if (!call) lightText(room, connection);
+    if (!call) lightText(room);
     sheet(room, chat);
     root.addEventListener("online", () => connection.reconnectNow());
     document.addEventListener("visibilitychange", () => document.hidden || connection.reconnectNow());
@@ -118,8 +118,8 @@
     });
   }
 
-  /** Who chose text has a lamp too: one flame, or none without a line. @param {HTMLElement} room @param {any} connection */
-  function lightText(room, connection) {
+  /** Who chose text has a lamp too: one flame, or none without a line. @param {HTMLElement} room */
+  function lightText(room) {
     const lamp = /** @type {HTMLElement} */ (room.querySelector("[data-lamp]"));
     const light = () => (lamp.dataset.level = room.dataset.connection === "offline" ? "0" : "1");
     new MutationObserver(light).observe(room, { attributes: true, attributeFilter: ["data-connection"] });

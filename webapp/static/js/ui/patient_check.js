@@ -44,7 +44,7 @@
       }
       find("camera-missing").hidden = !(data.media === "video" && got.media === "audio");
       listen();
-      find("enter").focus();
+      find("enter").focus({ preventScroll: true });
     }
 
     function listen() {
