@@ -7,6 +7,7 @@
   const OFFLINE_SHOWN_AFTER_MS = 1500;
   const PLAIN_AFTER_MS = 8000;
   const RESUMED_SHOWN_MS = 4000;
+  const RELOAD_AGAIN_MS = 20000;
 
   /** What is not sent yet, kept on this phone across reloads. @param {string} key */
   function deviceStore(key) {
@@ -45,10 +46,18 @@
     const waiting = new Candil.Waiting(room, connection, chat, (/** @type {string} */ step) => go(step));
     const call = data.media === "text" ? null : new Candil.PatientCall(room, connection, go);
 
+    let reloading = 0;
+    /** Another page is needed. Asking again while it comes would begin its loading anew on a slow line. */
+    function reload() {
+      if (reloading) return;
+      reloading = setTimeout(() => (reloading = 0), RELOAD_AGAIN_MS);
+      root.location.replace(String(data.base));
+    }
+
     /** @param {string} step */
     function go(step) {
       const shown = ["waiting", "held", "call", "ended", "left", "replaced", "closed"];
-      if (shown.indexOf(step) < 0) return root.location.replace(String(data.base));
+      if (shown.indexOf(step) < 0) return reload();
       const keepsLeft = data.step === "left" && step === "call";
       if (call && step !== "call") call.exit();
       if (data.step !== step) {
