@@ -95,10 +95,8 @@
         this._shown.delete(id);
       } else {
         if (!tile) tile = this._tile(id);
-        const video = /** @type {HTMLVideoElement} */ (tile.querySelector("video"));
-        if (video.srcObject !== stream) video.srcObject = stream;
-        const playing = video.play();
-        if (playing) playing.catch(() => document.addEventListener("click", () => video.play().catch(() => {}), { once: true }));
+        const again = () => Candil.play(tile, stream, () => {});
+        Candil.play(tile, stream, () => document.addEventListener("click", again, { once: true }));
       }
       this._draw();
     }
@@ -109,9 +107,9 @@
       tile.className = "tile";
       tile.dataset.participant = id;
       const video = document.createElement("video");
-      video.autoplay = true;
+      video.autoplay = video.muted = true;
       video.setAttribute("playsinline", "");
-      tile.append(video, document.createElement("figcaption"));
+      tile.append(video, document.createElement("audio"), document.createElement("figcaption"));
       this._tiles.append(tile);
       this._shown.set(id, tile);
       return tile;

@@ -69,12 +69,9 @@
     _attach(id) {
       const tile = this.tiles.get(id);
       if (!tile) return;
-      const video = this._video(tile);
       const stream = this.streams.get(id) || null;
-      if (video.srcObject === stream) return;
-      video.srcObject = stream;
+      Candil.play(tile, stream, this.onRefused);
       if (!stream) this._picture(id, false);
-      else this._play(video);
     }
 
     /** @param {Object<string, {audio: boolean, video: boolean}>} receiving */
@@ -94,15 +91,9 @@
       tile.classList.toggle("pictured", pictured && wanted);
     }
 
-    /** @param {HTMLVideoElement} video */
-    _play(video) {
-      const playing = video.play();
-      if (playing) playing.catch((error) => error.name === "NotAllowedError" && this.onRefused());
-    }
-
     /** After a tap: browsers let sound out then. */
     play() {
-      for (const tile of this.tiles.values()) if (this._video(tile).srcObject) this._play(this._video(tile));
+      for (const id of this.tiles.keys()) this._attach(id);
     }
 
     clear() {
