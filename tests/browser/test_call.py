@@ -115,3 +115,33 @@ async def test_the_end_of_the_conversation_leaves_text_open_and_may_be_taken_bac
     await call.doctor.press("[data-conversation] button")
     await visit.in_room(call.patient, "call")
     await call.both_see_and_hear()
+
+
+async def test_a_person_sent_back_to_the_waiting_room_hears_nothing_until_admitted_again(call: InCall) -> None:
+    row = f"[data-person='{call.patient_id}']"
+    await call.doctor.press(f"{row} form[action$='/hold'] button")
+    await visit.in_room(call.patient, "held")
+    await call.doctor.page.locator(f"{row}[data-admission=waiting]").wait_for()
+    live = "() => self.__watched.connections.filter(c => c.connectionState !== 'closed').length"
+    assert await call.patient.page.evaluate(live) == 0
+    await visit.admit(call.doctor, call.patient_id)
+    await visit.in_room(call.patient, "call")
+    await call.both_see_and_hear()
+
+
+async def test_who_chose_voice_is_heard_and_their_camera_is_never_asked_for(browser: Browser, product: Product) -> None:
+    planned = product.plan()
+    doctor = await visit.signed_in_doctor(browser, product)
+    patient = await person(browser, "the patient", permissions=("microphone",))
+    patient_id = await visit.arrive(patient, planned.link, "audio")
+    doctor_id = await visit.open_consult(doctor, product, planned)
+    await visit.admit(doctor, patient_id)
+    await patient.sees_and_hears(doctor_id, pictures=False)
+    await doctor.sees_and_hears(patient_id, pictures=False)
+    assert (await doctor.received())[patient_id]["frames"] == 0
+    assert (await patient.received())[doctor_id]["frames"] == 0
+    asked = await patient.asked_devices()
+    assert asked
+    assert not [wishes for wishes in asked if '"video":false' not in wishes]
+    await doctor.close()
+    await patient.close()
