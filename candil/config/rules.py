@@ -76,9 +76,9 @@ def _clinic(settings: Settings) -> list[str]:
         found.append("[clinic] patient_identifiers needs at least one kind of identifier.")
     for kind in clinic.patient_identifiers:
         try:
-            re.compile(kind.pattern)
-        except re.error as error:
-            found.append(f"[clinic] patient_identifiers {kind.code}: pattern is not a regular expression ({error}).")
+            re.sub(kind.pattern, kind.stored, "")
+        except (re.error, IndexError) as error:
+            found.append(f"[clinic] patient_identifiers {kind.code}: pattern or stored cannot be used ({error}).")
     return found
 
 

@@ -66,17 +66,20 @@ class RedisSettings:
 
 @dataclass(frozen=True)
 class IdentifierSystem:
-    """One kind of document that identifies a patient."""
+    """One kind of document that identifies a patient. What is typed loses its spaces and dots, must match
+    ``pattern``, and is kept as ``stored`` says, with the pattern's groups as ``\\1``, ``\\2``; empty: as it matched.
+    One person's number is then one value however it was typed, which is how the EHR finds them."""
 
     code: str
     label: str
     uri: str
     pattern: str = ".{1,40}"
     example: str = ""
+    stored: str = ""
 
 
 _IDENTIFIER_SYSTEMS = (
-    IdentifierSystem("cedula", "Cédula", "urn:oid:2.16.862.1.1", r"[VE]-?\d{5,9}", "V-12345678"),
+    IdentifierSystem("cedula", "Cédula", "urn:oid:2.16.862.1.1", r"([VE])-?(\d{5,9})", "V-12345678", r"\1-\2"),
     IdentifierSystem("pasaporte", "Pasaporte", "urn:oid:2.16.862.1.2", r"[A-Z0-9]{5,15}", "123456789"),
 )
 
@@ -96,7 +99,7 @@ class ClinicSettings:
     identifier_value: str = _doc("The clinic's identifier in that system.", "")
     practitioner_system: str = _doc("URI of the system of doctors' licence numbers.", "urn:oid:2.16.862.1.3")
     patient_identifiers: tuple[IdentifierSystem, ...] = _doc(
-        "Kinds of patient identifier: [[clinic.patient_identifiers]] with code, label, uri, pattern, example.",
+        "Kinds of patient identifier: [[clinic.patient_identifiers]] with code, label, uri, pattern, example, stored.",
         _IDENTIFIER_SYSTEMS,
     )
     link_opens_before_h: int = _doc("Hours before the appointment from which the link lets the patient in.", 24 * 14)

@@ -61,8 +61,6 @@ def plan(
     if doctor is None or doctor.clinic_id != actor.clinic_id or doctor.role != Role.DOCTOR:
         raise PeerError("invalid_doctor", "There is no such doctor in this clinic.", field="doctor")
     checked = check(request, clinic, now)
-    if checked.external_id and (known := consults.by_external_id(tx, clinic.id, checked.external_id)):
-        raise Refused("already_planned", "A consult with this external id exists.", consult_id=known.id)
     kind = identifier_system(clinic, checked.identifier_kind)
     consult = ConsultRow(
         id=ids.new_id("con"),
@@ -81,7 +79,10 @@ def plan(
         external_id=checked.external_id,
         created_at=now,
     )
-    consults.add(tx, consult)
+    if not consults.add(tx, consult):
+        known = consults.by_external_id(tx, clinic.id, checked.external_id or "")
+        known_id = known.id if known else ""
+        raise Refused("already_planned", "A consult with this external id exists.", consult_id=known_id)
     patient = ParticipantRow(ids.new_id("par"), consult.id, Role.PATIENT, checked.name, None, "invited", "video", now)
     participants.add(tx, patient)
     participants.add(
@@ -98,8 +99,8 @@ def plan(
 def check(request: PlanRequest, clinic: ClinicSettings, now: float) -> PlanRequest:
     """The request with its values in their stored form; PeerError (``field`` in detail) when one is wrong."""
     kind = identifier_system(clinic, request.identifier_kind)
-    identifier = re.sub(r"[\s.]", "", request.identifier).upper()
-    if not re.fullmatch(kind.pattern, identifier):
+    identifier = identifier_value(kind, request.identifier)
+    if not identifier:
         raise PeerError("invalid_identifier", f"{kind.label} looks like {kind.example}", field="identifier")
     name = " ".join(request.name.split())
     if not 2 <= len(name) <= 120:
@@ -126,6 +127,14 @@ def identifier_system(clinic: ClinicSettings, code: str) -> IdentifierSystem:
         if kind.code == code:
             return kind
     raise PeerError("invalid_identifier_kind", "Unknown kind of identifier.", field="identifier_kind")
+
+
+def identifier_value(kind: IdentifierSystem, typed: str) -> str:
+    """The one form in which an identifier is kept, however it was typed; empty when it is not one."""
+    match = re.fullmatch(kind.pattern, re.sub(r"[\s.]", "", typed).upper())
+    if match is None:
+        return ""
+    return match.expand(kind.stored) if kind.stored else match[0]
 
 
 def phone_number(text: str, country_code: str) -> str:

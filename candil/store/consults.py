@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from candil.store import tables as t
-from candil.store.rows import insert, many, one
+from candil.store.rows import insert_unless_present, many, one
 
 
 class ConsultRow(msgspec.Struct, frozen=True):
@@ -34,8 +34,9 @@ class ConsultRow(msgspec.Struct, frozen=True):
     note_revision: int = 0
 
 
-def add(tx: Connection, row: ConsultRow) -> None:
-    insert(tx, t.consults, row)
+def add(tx: Connection, row: ConsultRow) -> bool:
+    """Insert; False when the clinic has a consult with this external id, also one just committed elsewhere."""
+    return insert_unless_present(tx, t.consults, row)
 
 
 def get(tx: Connection, consult_id: str) -> ConsultRow | None:

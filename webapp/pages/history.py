@@ -1,14 +1,13 @@
 """Finished visits: the list, one signed record with all that happened, and what became of it at each receiver."""
 
 import json
-import re
 
 import msgspec
 from aiohttp import web
 
 from candil.bus import topics
 from candil.config import ClinicSettings
-from candil.consults import finishing
+from candil.consults import finishing, planning
 from candil.consults.accounts import SignedIn
 from candil.consults.permissions import Role
 from candil.consults.record import FinalRecord
@@ -124,13 +123,11 @@ async def _list(request: web.Request, who: SignedIn, rows: list[ConsultRow], *, 
 
 
 def _of_identifier(tx: Transaction, query: str, who: SignedIn, clinic: ClinicSettings) -> list[ConsultRow]:
-    """Finished visits with this doctor of whoever has the identifier, written with or without its hyphen."""
-    plain = re.sub(r"[\s.]", "", query).upper()
-    spellings = {plain, plain.replace("-", ""), re.sub(r"^([A-Z])(\d)", r"\1-\2", plain)}
+    """Finished visits with this doctor of whoever has the identifier, however it was typed."""
     found = {
         row.id: row
         for kind in clinic.patient_identifiers
-        for value in spellings
+        if (value := planning.identifier_value(kind, query))
         for row in consults.of_patient(tx, clinic.id, kind.uri, value)
         if row.doctor_id == who.staff.id and row.status == "finished"
     }

@@ -294,6 +294,18 @@ def test_phones_as_people_type_them(typed: str, stored: str) -> None:
     assert planning.phone_number(typed, "58") == stored
 
 
+@pytest.mark.parametrize("typed", ["V-12345678", "v12345678", "V 12.345.678"])
+def test_an_identifier_is_kept_in_one_form_however_it_was_typed(clinic: Clinic, typed: str) -> None:
+    assert clinic.plan(identifier=typed).consult.patient_value == "V-12345678"
+
+
+def test_an_external_id_is_planned_once(clinic: Clinic) -> None:
+    first = clinic.plan(external_id="cita-1")
+    with pytest.raises(Refused) as refused:
+        clinic.plan(external_id="cita-1", identifier="V-87654321")
+    assert refused.value.detail["consult_id"] == first.consult.id
+
+
 def test_every_act_leaves_an_audit_row(clinic: Clinic) -> None:
     planned = clinic.plan()
     seat = clinic.start(planned)
