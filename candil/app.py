@@ -10,12 +10,11 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from candil import keys
-from candil.addresses import own_addresses, port_advice
+from candil.addresses import port_advice
 from candil.bus import topics
 from candil.bus.open import open_bus
 from candil.bus.port import Bus
@@ -23,6 +22,7 @@ from candil.clock import Clock, SystemClock, to_datetime
 from candil.config import Settings
 from candil.consults import timeline
 from candil.consults.finishing import FinishContext
+from candil.endpoints import media_config, turn_config
 from candil.errors import ConfigError
 from candil.ids import IdSource, RandomIds
 from candil.log import log_event
@@ -38,11 +38,9 @@ from ehr_bridge.aio.worker import DeliveryWorker
 from ehr_bridge.profiles.webhook import WebhookSettings
 from ehr_bridge.targets import Target
 from media.aio.server import MediaServer
-from media.config import MediaConfig
 from messaging.share import share_texts
 from signaling.aio.service import SignalingService
 from turn import credentials, ice_servers
-from turn.ice_servers import TurnConfig
 from webapp.assets import Assets
 from webapp.context import SocketTickets, WebContext
 from webapp.routes import build
@@ -165,24 +163,6 @@ async def _start_worker(
     await worker.start()
     stack.push_async_callback(worker.aclose)
     return worker
-
-
-def media_config(settings: Settings) -> MediaConfig:
-    host = urlsplit(settings.server.public_url).hostname or "localhost"
-    return MediaConfig(
-        bind_host=settings.media.bind_host,
-        udp_port=settings.media.udp_port,
-        advertised_addresses=settings.media.advertised_addresses or own_addresses(host),
-        max_video_bitrate_bps=settings.media.max_video_bps,
-    )
-
-
-def turn_config(settings: Settings) -> TurnConfig:
-    turn = settings.turn
-    secret = turn.secret
-    if turn.uris and not secret and turn.secret_file is not None:
-        secret = keys.read_secret(turn.secret_file, "[turn] secret_file")
-    return TurnConfig(secret=secret, uris=turn.uris, credential_life_s=turn.credential_life_s)
 
 
 def _ice_servers(settings: Settings) -> Callable[[str, float], list[dict[str, object]]]:

@@ -1,7 +1,5 @@
 # The real parts that the tests run against, from the distribution's packages.
 
-PACKAGES="chromium firefox-esr coturn redis-server postgresql nodejs npm nginx espeak-ng fonts-dejavu-core nftables iproute2 docker-compose systemd"
-
 missing_packages() {
     for pair in chromium:chromium firefox-esr:firefox-esr coturn:turnserver redis-server:redis-server nodejs:node \
         npm:npm nginx:/usr/sbin/nginx espeak-ng:espeak-ng docker-compose:docker-compose \

@@ -12,11 +12,11 @@ from pathlib import Path
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from candil.addresses import port_advice
-from candil.app import media_config, turn_config
 from candil.bus.open import open_bus
 from candil.cli.tls import server_context
 from candil.clock import SystemClock
 from candil.config import Settings
+from candil.endpoints import media_config, turn_config
 from candil.errors import CandilError
 from candil.receivers import receivers
 from candil.store.engine import check_sqlite_version

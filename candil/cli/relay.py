@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from candil.app import turn_config
 from candil.config import Settings
+from candil.endpoints import turn_config
 from turn import coturn_command
 
 

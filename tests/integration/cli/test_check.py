@@ -138,7 +138,7 @@ def test_databases_and_redis_of_other_machines(
             "[storage] database_url: PostgreSQL does not answer or refuses us; check host, name, user and password.",
         ),
         "redis": (
-            {"storage": {"database_url": strict}, "redis": {"url": f"redis://:secret@127.0.0.1:{nobody}/0"}},
+            {"storage": {"database_url": strict}, "redis": {"url": f"redis://:lampara-9@127.0.0.1:{nobody}/0"}},
             f"Redis does not answer at 127.0.0.1:{nobody}/0. Is it running, and is [redis] url right?",
         ),
     }
@@ -147,7 +147,7 @@ def test_databases_and_redis_of_other_machines(
         status, told = found[name]
         assert sentence in told, f"{name}: {told}"
         assert status == (0 if name == "strict" else 1)
-        assert "secret" not in told
+        assert "lampara" not in told
     assert "full_page_writes = off" in found["lax"][1]
 
 
