@@ -29,4 +29,6 @@ def insert_unless_present(tx: Connection, table: Table, row: msgspec.Struct | Ma
     whether it was inserted."""
     values = msgspec.structs.asdict(row) if isinstance(row, msgspec.Struct) else row
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return tx.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount > 0
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    # SQLAlchemy does not keep an INSERT's count unless asked; on PostgreSQL it would be -1.
+    return tx.execute(statement, execution_options={"preserve_rowcount": True}).rowcount > 0

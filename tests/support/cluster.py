@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,8 +91,11 @@ class Cluster:
             method=method,
             headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return dict(json.loads(answer.read()))
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return dict(json.loads(answer.read()))
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from None
 
 
 @contextmanager

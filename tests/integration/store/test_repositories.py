@@ -59,10 +59,6 @@ def _invitation(number: int, token: str) -> InvitationRow:
         (lambda tx: notes.add_operation(tx, _operation(1, 1)), lambda tx: notes.add_operation(tx, _operation(2, 1))),
         (lambda tx: notes.add_operation(tx, _operation(1, 1)), lambda tx: notes.add_operation(tx, _operation(1, 2))),
         (
-            lambda tx: consults.add(tx, consult_row(id="con_2", external_id="A-1")),
-            lambda tx: consults.add(tx, consult_row(id="con_3", external_id="A-1")),
-        ),
-        (
             lambda tx: participants.add_invitation(tx, _invitation(1, "hash")),
             lambda tx: participants.add_invitation(tx, _invitation(2, "hash")),
         ),
@@ -81,7 +77,6 @@ def _invitation(number: int, token: str) -> InvitationRow:
         "message seq",
         "operation key",
         "revision",
-        "external id",
         "link",
         "login",
         "api key",
@@ -92,6 +87,14 @@ async def test_a_key_is_used_once(db: Database, first: Work, second: Work) -> No
     await db.write(first)
     with pytest.raises(IntegrityError):
         await db.write(second)
+
+
+async def test_an_external_id_is_used_once_in_a_clinic(db: Database) -> None:
+    assert await db.write(lambda tx: consults.add(tx, consult_row(id="con_2", external_id="A-1")))
+    assert not await db.write(lambda tx: consults.add(tx, consult_row(id="con_3", external_id="A-1")))
+    found = await db.read(lambda tx: consults.by_external_id(tx, "clinic", "A-1"))
+    assert found is not None
+    assert found.id == "con_2"
 
 
 async def test_consults_without_an_external_id_are_many(db: Database) -> None:
