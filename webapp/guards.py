@@ -25,7 +25,6 @@ STAFF_COOKIE = "candil_s"
 SEAT_COOKIE = "candil_v"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
-FORM_LIMIT_BYTES = 64 * 1024
 
 
 class StaffConsult(msgspec.Struct, frozen=True):

@@ -14,7 +14,8 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def security_headers(origin: str) -> dict[str, str]:
-    """Headers of every answer. No third-party resource exists, so none is allowed."""
+    """Headers of every answer that does not say otherwise. No third-party resource exists, so none is allowed; any
+    answer may be about a patient, so none is kept by browsers (static files, which say so, are)."""
     socket = origin.replace("http", "ws", 1)
     policy = {
         "default-src": "'none'",
@@ -37,6 +38,7 @@ def security_headers(origin: str) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Robots-Tag": "noindex, nofollow",
+        "Cache-Control": "no-store",
     }
     if origin.startswith("https:"):
         headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -51,9 +51,8 @@ class Templates:
     def page(
         self, request: web.Request, template: str, *, locale: str = "", status: int = 200, **values: Any
     ) -> web.Response:
-        """A rendered page, compressed when the browser can; never cached, since it may show a patient."""
+        """A rendered page, compressed when the browser can."""
         text = self.render(self.language_of(request, locale), template, request_path=request.path, **values)
         response = web.Response(text=text, content_type="text/html", status=status)
-        response.headers["Cache-Control"] = "no-store"
         response.enable_compression()
         return response

@@ -203,12 +203,7 @@ def _bounds(day: str, ctx: WebContext) -> tuple[float, float]:
 
 
 def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
 ROUTES = [

@@ -111,11 +111,7 @@ async def search_codes(request: web.Request, _: SignedIn) -> web.Response:
     words = request.query.get("q", "").strip()[:MAX_QUERY_CHARS]
     rows = await context(request).db.read(lambda tx: codes.search(tx, words)) if len(words) >= 2 else []
     found = [{"value": f"{row.system}|{row.code}", "code": row.code, "display": row.display} for row in rows]
-    return web.Response(
-        body=msgspec.json.encode({"codes": found}),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
+    return web.Response(body=msgspec.json.encode({"codes": found}), content_type="application/json")
 
 
 _PERSON = "/consults/{consult}/participants/{participant}"

@@ -146,14 +146,13 @@ async def now_json(request: web.Request, seat: Seat) -> web.Response:
                 for m in view.messages
                 if m.seq > after
             ],
-        },
-        headers={"Cache-Control": "no-store"},
+        }
     )
 
 
 async def ticket(request: web.Request, seat: Seat) -> web.Response:
     token = context(request).tickets.for_seat(seat, request.cookies[SEAT_COOKIE])
-    return web.json_response({"ticket": token, "expires_in_s": 60}, headers={"Cache-Control": "no-store"})
+    return web.json_response({"ticket": token, "expires_in_s": 60})
 
 
 async def probe(request: web.Request, seat: Seat) -> web.Response:

@@ -56,7 +56,7 @@ async def enter(request: web.Request, _: None) -> web.Response:
     session, opened = await ctx.db.write(exchange)
     topics.poke(ctx.bus, opened.consult.id, opened.consult.doctor_id)
     path = f"/v/{session.participant_id}"
-    response = web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+    response = web.Response(status=303, headers={"Location": path})
     set_seat_cookie(ctx, response, path, session.token)
     return response
 
