@@ -170,6 +170,8 @@ class Person:
         before: dict[str, dict[str, float]] = {}
 
         async def grown() -> bool:
+            if await self.page.locator("[data-listen]").is_visible():  # a browser may want a tap after a reload
+                await self.press("[data-listen]")
             now = await self.received()
             moved = True
             for other in others:

@@ -15,6 +15,7 @@
       this._bar = page.root.querySelector("[data-call-bar]");
       this._buttons = page.root.querySelector("[data-call-buttons]");
       this._lamp = /** @type {HTMLElement} */ (document.querySelector("[data-lamp]"));
+      this._hear = page.root.querySelector("[data-listen]");
       this._news = page.root.querySelector("[data-device-news]");
       this._microphone = page.root.querySelector("[data-microphone]");
       this._camera = page.root.querySelector("[data-camera]");
@@ -95,10 +96,25 @@
         this._shown.delete(id);
       } else {
         if (!tile) tile = this._tile(id);
-        const again = () => Candil.play(tile, stream, () => {});
-        Candil.play(tile, stream, () => document.addEventListener("click", again, { once: true }));
+        Candil.play(tile, stream, () => this._soundRefused());
       }
       this._draw();
+    }
+
+    /** The browser lets no sound out before a click or a key: any will do, and a button says so. */
+    _soundRefused() {
+      if (!this._hear.hidden) return;
+      this._hear.hidden = false;
+      const again = () => {
+        document.removeEventListener("click", again, true);
+        document.removeEventListener("keyup", again, true);
+        this._hear.hidden = true;
+        for (const audio of this._tiles.querySelectorAll("audio")) {
+          audio.play().catch((/** @type {any} */ error) => error.name === "NotAllowedError" && this._soundRefused());
+        }
+      };
+      document.addEventListener("click", again, true);
+      document.addEventListener("keyup", again, true);
     }
 
     /** @param {string} id @returns {HTMLElement} */
