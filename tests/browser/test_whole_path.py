@@ -100,7 +100,7 @@ def delivered(product: Product, consult_id: str) -> bool:
     return [d["state"] for d in product.consult(consult_id)["deliveries"]] == ["received"]
 
 
-async def test_a_patient_the_ehr_did_not_know_arrives_there_with_their_identifier(
+async def test_a_visit_by_text_reaches_the_ehr_as_an_encounter_of_this_patient(
     browser: Browser, product: Product, ehr: FhirServer
 ) -> None:
     """The Encounter's subject is the person of the consult and no other."""
