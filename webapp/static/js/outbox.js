@@ -34,7 +34,14 @@
      * @param {...any} values
      */
     emit(type, ...values) {
-      for (const handler of this._handlers.get(type) || []) handler(...values);
+      for (const handler of this._handlers.get(type) || []) {
+        try {
+          handler(...values);
+        } catch (error) {
+          // One listener's mistake must not keep a message from the others; it is still reported.
+          root.setTimeout(() => { throw error; }, 0);
+        }
+      }
     }
   }
 
