@@ -1,6 +1,7 @@
 """This machine's addresses and ports: which participants may reach, and why one cannot be listened on."""
 
 import errno
+import ipaddress
 import os
 import socket
 
@@ -24,6 +25,20 @@ def own_addresses(public_host: str) -> tuple[str, ...]:
     if public_host in ("localhost", "127.0.0.1", "::1") or not found:
         found.append("127.0.0.1")
     return tuple(dict.fromkeys(found))
+
+
+def network_of(address: str) -> str:
+    """Whom to count an address as: an IPv4 address, or the /64 of an IPv6 one, of which one household has 2**64
+    addresses. Empty when it is none."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def port_advice(error: OSError) -> str:

@@ -54,5 +54,6 @@ class CountedIds:
 
 
 def token_hash(token: str) -> str:
-    """What the database keeps of a token: SHA-256, hex. Tokens have enough entropy to need no salt."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    """What the database keeps of a token: SHA-256, hex. Tokens have enough entropy to need no salt.
+    One that came in a header may hold bytes that are no UTF-8."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from candil.addresses import network_of
 from candil.consults import accounts, links
 from candil.consults.accounts import SignedIn
 from candil.consults.permissions import Actor, Role, require
@@ -19,12 +20,14 @@ from candil.errors import NotAllowed, NotAuthenticated, NotFound, TooMany
 from candil.store import consults
 from candil.store.consults import ConsultRow
 from webapp.context import context
+from webapp.forms import FORM_TYPES, read_form
 
 SAFE_METHODS = ("GET", "HEAD")
 STAFF_COOKIE = "candil_s"
 SEAT_COOKIE = "candil_v"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
+SEAT_LIMIT_PER_MIN = 240  # changes by one person: far more than anybody types, far less than fills a disk
 
 
 class StaffConsult(msgspec.Struct, frozen=True):
@@ -91,6 +94,8 @@ class OfSeat:
 
     async def admit(self, request: web.Request) -> links.Seat:
         seat = await seat_of(request)
+        if request.method not in SAFE_METHODS:
+            await count(request, f"seat:{seat.participant.id}", SEAT_LIMIT_PER_MIN)
         require(self.act, Role(seat.participant.role), status=seat.consult.status, admission=seat.participant.admission)
         return seat
 
@@ -171,9 +176,9 @@ async def check_csrf(request: web.Request, expected: str) -> None:
         return
     await check_origin(request)
     given = request.headers.get(CSRF_HEADER, "")
-    if not given and request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        given = str((await request.post()).get(CSRF_FIELD, ""))
-    if not hmac.compare_digest(given.encode(), expected.encode()):
+    if not given and request.content_type in FORM_TYPES:
+        given = str((await read_form(request)).get(CSRF_FIELD, ""))
+    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode()):
         raise NotAllowed("csrf", "The form is not from this session; open the page again.")
 
 
@@ -192,18 +197,21 @@ async def check_origin(request: web.Request) -> None:
 
 async def limit(request: web.Request, name: str, per_min: int = 0) -> None:
     """Count one request of this address; TooMany when over the limit."""
-    ctx = context(request)
-    allowed = per_min or ctx.settings.security.request_limit_per_min
-    decision = await ctx.bus.hit(f"{name}:{remote_address(request)}", allowed, 60)
+    allowed = per_min or context(request).settings.security.request_limit_per_min
+    await count(request, f"{name}:{remote_address(request)}", allowed)
+
+
+async def count(request: web.Request, name: str, per_min: int) -> None:
+    decision = await context(request).bus.hit(name, per_min, 60)
     if not decision.allowed:
         raise TooMany("too_many", "Too many requests; wait a little.", retry_after_s=decision.retry_after_s)
 
 
 def remote_address(request: web.Request) -> str:
-    """The client's address; a forwarded one only when a trusted proxy says it."""
+    """The client's address, for counting; a forwarded one only when a trusted proxy says it."""
     server = context(request).settings.server
     peer = request.remote or ""
     if server.tls == "proxy" and peer in server.trusted_proxies:
         forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
-        return forwarded or peer
-    return peer
+        return network_of(forwarded) or peer
+    return network_of(peer) or peer

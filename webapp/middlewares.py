@@ -89,8 +89,12 @@ async def log_middleware(request: web.Request, handler: Next) -> web.StreamRespo
 @web.middleware
 async def errors_middleware(request: web.Request, handler: Next) -> web.StreamResponse:
     """Our errors become a page, or JSON for scripts and other systems. What is our fault tells nothing outside."""
+    if "%00" in request.raw_path:  # PostgreSQL keeps no NUL, so nothing is called so
+        return _answer(request, 404, "not_found", {})
     try:
         return await handler(request)
+    except web.RequestPayloadError:
+        return _answer(request, 400, "malformed", {})
     except web.HTTPNotFound:
         return _answer(request, 404, "not_found", {})
     except web.HTTPRequestEntityTooLarge:

@@ -13,9 +13,9 @@ import aiohttp
 from aiohttp import web
 from sqlalchemy import func, select
 
+from candil.app import Candil, open_service
 from candil.bus.memory import InProcessBus
 from candil.bus.state import Counters
-from candil.app import Candil, open_service
 from candil.config import Settings
 from candil.config.settings import MediaSettings, SecuritySettings, ServerSettings, StorageSettings
 from candil.consults import accounts, consenting, finishing, links, notes, planning, waiting

@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from candil.errors import PeerError
+from webapp.forms import check_text
 
 MAX_JSON_BYTES = 64 * 1024
 _AT = re.compile(r"at `\$\.?([^`]+)`")
@@ -26,11 +27,12 @@ async def read_json(request: web.Request, kind: type[T]) -> T:
 
 
 def decode(body: bytes, kind: type[T]) -> T:
+    check_text(body)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         message = str(error)
         found = _NAMED.search(message) or _AT.search(message)
         raise PeerError("invalid_field", message, field=found[1] if found else "") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise PeerError("invalid_json", "The body is not JSON.") from None

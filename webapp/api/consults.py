@@ -22,7 +22,7 @@ from webapp.context import WebContext, context
 from webapp.guards import Integration, Public, Route
 from webapp.pages import sharing
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 
 
 async def plan(request: web.Request, actor: Actor) -> web.Response:

@@ -17,7 +17,7 @@ from webapp.context import WebContext, context
 from webapp.guards import Route, Staff
 from webapp.pages.staff_forms import page, session_token
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")  # of years that have a day before and one after
 
 
 class Day(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from candil.store.staff import StaffRow
 from candil.store.thread import MessageRow
 from candil.store.tx import Transaction
 from webapp.context import context
+from webapp.forms import whole_number
 from webapp.guards import OfConsult, Route, StaffConsult
 from webapp.pages import note_form
 from webapp.pages.staff_forms import done, fields, is_fragment, page, session_token
@@ -142,9 +143,9 @@ async def review(request: web.Request, of: StaffConsult, problem: str = "") -> w
 
 async def finish(request: web.Request, of: StaffConsult) -> web.Response:
     ctx, form, now = context(request), await fields(request), context(request).clock.now()
-    if not form.get("note_revision", "").isascii() or not form.get("note_revision", "").isdigit():
+    revision = whole_number(form.get("note_revision", ""))
+    if revision is None:
         raise PeerError("invalid_field", "note_revision is a number.", field="note_revision")
-    revision = int(form["note_revision"])
 
     def work(tx: Transaction) -> FinalRecord:
         return finishing.finish(

@@ -17,6 +17,7 @@ from candil.store import notes as note_rows
 from candil.store.participants import ParticipantRow
 from candil.store.tx import Transaction
 from webapp.context import context
+from webapp.forms import whole_number
 from webapp.guards import OfConsult, Route, Staff, StaffConsult
 from webapp.pages import note_form, sharing
 from webapp.pages.consult import own_participant
@@ -84,12 +85,12 @@ async def post_message(request: web.Request, of: StaffConsult) -> web.Response:
 async def write_note(request: web.Request, of: StaffConsult) -> web.Response:
     """The whole note as a form: all its edits in one transaction, or none of them."""
     ctx, form, now = context(request), await fields(request), context(request).clock.now()
-    base = form.get("base_revision", "")
-    if not (base.isascii() and base.isdigit()):
+    base = whole_number(form.get("base_revision", ""))
+    if base is None:
         raise PeerError("invalid_field", "base_revision is a number.", field="base_revision")
 
     def work(tx: Transaction) -> int:
-        shown = fold(op for op in note_rows.operations_after(tx, of.consult.id) if op.revision <= int(base))
+        shown = fold(op for op in note_rows.operations_after(tx, of.consult.id) if op.revision <= base)
         for operation in note_form.operations(form, shown):
             notes.write(tx, of.consult.id, operation, actor=of.who.actor, now=now)
         current = notes.current(tx, of.consult.id)

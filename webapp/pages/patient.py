@@ -2,10 +2,11 @@
 
 import secrets
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from candil.bus import topics
 from candil.consults import consenting, thread, waiting
@@ -16,6 +17,7 @@ from candil.store.consults import ConsultRow
 from candil.store.tx import Transaction
 from consent.records import ConsentAnswer, build_record
 from webapp.context import context
+from webapp.forms import json_value, read_form, whole_number
 from webapp.guards import SEAT_COOKIE, OfSeat, Route
 from webapp.pages.language import reader_locale
 from webapp.pages.visit_page import Visit, read_visit, render_visit
@@ -45,7 +47,7 @@ async def _mark_delivered(request: web.Request, view: Visit) -> None:
 
 async def consent(request: web.Request, seat: Seat) -> web.Response:
     """The answer to this visit's consent, kept with the exact text that was shown."""
-    ctx, form, locale = context(request), await request.post(), reader_locale(request, seat.consult.locale)
+    ctx, form, locale = context(request), await read_form(request), reader_locale(request, seat.consult.locale)
     view = await read_visit(request, seat, locale)
     answer = ConsentAnswer(
         accepted=form.get("answer") == "accept",
@@ -100,8 +102,8 @@ class MessageForm(msgspec.Struct, frozen=True):
     """A message as a page sends it; (client_id, client_seq) makes a repeated one harmless."""
 
     body: str
-    client_id: str
-    client_seq: int
+    client_id: Annotated[str, Meta(min_length=1, max_length=40)]
+    client_seq: Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 async def post_message(request: web.Request, seat: Seat) -> web.Response:
@@ -115,7 +117,7 @@ async def post_message(request: web.Request, seat: Seat) -> web.Response:
             tx,
             seat.participant.id,
             form.body,
-            client_id=form.client_id[:64],
+            client_id=form.client_id,
             client_seq=form.client_seq,
             actor=seat.actor,
             now=now,
@@ -133,7 +135,7 @@ async def post_message(request: web.Request, seat: Seat) -> web.Response:
 async def now_json(request: web.Request, seat: Seat) -> web.Response:
     """Where the visit stands, for scripts whose WebSocket does not get through, and for what the line does not say."""
     view = await read_visit(request, seat, seat.consult.locale)
-    after = int(request.query["after"]) if request.query.get("after", "").isdigit() else 0
+    after = whole_number(request.query.get("after", "")) or 0
     return web.json_response(
         {
             "step": view.step,
@@ -157,8 +159,8 @@ async def ticket(request: web.Request, seat: Seat) -> web.Response:
 
 async def probe(request: web.Request, seat: Seat) -> web.Response:
     """Bytes that no proxy can compress or keep, to measure what the line bears."""
-    asked = request.query.get("bytes", "")
-    size = min(int(asked), PROBE_MAX_BYTES) if asked.isdigit() and len(asked) < 8 else PROBE_MAX_BYTES
+    asked = whole_number(request.query.get("bytes", ""))
+    size = PROBE_MAX_BYTES if asked is None else min(asked, PROBE_MAX_BYTES)
     return web.Response(
         body=secrets.token_bytes(size),
         content_type="application/octet-stream",
@@ -181,11 +183,8 @@ def _poke(request: web.Request, consult: ConsultRow) -> None:
 async def _fields(request: web.Request) -> Any:
     """A form's fields, or a JSON object's."""
     if request.content_type != "application/json":
-        return await request.post()
-    try:
-        body = msgspec.json.decode(await request.read())
-    except msgspec.DecodeError as error:
-        raise PeerError("malformed", str(error)) from None
+        return await read_form(request)
+    body = json_value(await request.read())
     return body if isinstance(body, dict) else {}
 
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from candil.consults.accounts import SignedIn
 from webapp.context import context
+from webapp.forms import read_form
 from webapp.guards import STAFF_COOKIE
 
 FRAGMENT_HEADER = "X-Fragment"
@@ -13,7 +14,7 @@ FRAGMENT_HEADER = "X-Fragment"
 
 async def fields(request: web.Request) -> dict[str, str]:
     """The form's text fields, with line ends as the note keeps them; the first of a repeated name."""
-    form = await request.post()
+    form = await read_form(request)
     found: dict[str, str] = {}
     for name, value in form.items():
         if isinstance(value, str):

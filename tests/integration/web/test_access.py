@@ -212,7 +212,7 @@ async def test_who_may_not_is_refused_and_nothing_changes(here: Stage, status: s
         for participant in targets(route, scene):
             for caller in scene.people.values():
                 wanted = expected(route, caller, scene, participant)
-                if wanted == OPEN or route.method == "POST" and route.path == "/login":
+                if wanted == OPEN or (route.method == "POST" and route.path == "/login"):
                     continue
                 path = path_of(route, scene, here, participant)
                 answer = await here.ask(route.method, path, caller, **body_of(route, scene, here))
