@@ -111,7 +111,11 @@ def window(consult: ConsultRow, clinic: ClinicSettings) -> tuple[float, float]:
 
 
 def exchange(tx: Transaction, token: str, *, clinic: ClinicSettings, now: float, ids: IdSource) -> Session:
-    """A session for the person who pressed the button."""
+    """A session for the person who pressed the button. The consult is locked before the link is looked at, so that
+    one revoked at the same moment leaves no session behind."""
+    invitation = participants.invitation_by_token(tx, token_hash(token))
+    if invitation is not None:
+        consults.lock(tx, invitation.consult_id)
     opened = look_at(tx, token, clinic=clinic, now=now)
     session = Session(ids.new_secret(), ids.new_secret(), opened.participant.id)
     participants.mark_opened(tx, opened.invitation.id, now)
@@ -121,12 +125,9 @@ def exchange(tx: Transaction, token: str, *, clinic: ClinicSettings, now: float,
             token_hash(session.token), opened.participant.id, opened.invitation.id, session.csrf_token, now
         ),
     )
-    consult = consults.lock(tx, opened.consult.id)
-    if consult is None:
-        raise NotFound("no_link", "This link is not valid.")
     timeline.append(
         tx,
-        consult,
+        opened.consult,
         "link.opened",
         actor=opened.participant.id,
         now=now,

@@ -24,10 +24,11 @@ def post(
     tx: Transaction, participant_id: str, body: str, *, client_id: str, client_seq: int, actor: Actor, now: float
 ) -> Posted:
     """Store a message once: (client_id, client_seq) repeated gives back what was stored the first time."""
-    participant, consult_id = _participant(tx, participant_id)
+    _, consult_id = _participant(tx, participant_id)
     consult = consults.lock(tx, consult_id)
     if consult is None:
         raise NotFound("no_consult", "There is no such consult.")
+    participant, _ = _participant(tx, participant_id)  # as it is under the lock: they may have been refused meanwhile
     known = thread.message_by_client(tx, consult_id, client_id, client_seq)
     if known is not None:
         if known.sender_id != participant_id:
@@ -46,7 +47,9 @@ def post(
 
 def mark_seen(tx: Transaction, participant_id: str, *, delivered: int, read: int) -> ParticipantRow:
     """Move a participant's delivery and reading marks forward, never back or past what exists."""
-    participant, consult_id = _participant(tx, participant_id)
+    _, consult_id = _participant(tx, participant_id)
+    consults.lock(tx, consult_id)
+    participant, _ = _participant(tx, participant_id)  # under the lock: two pages of one person mark at once
     last = thread.last_message_seq(tx, consult_id)
     read = min(max(read, participant.read_seq), last)
     delivered = min(max(delivered, read, participant.delivered_seq), last)
