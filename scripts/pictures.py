@@ -5,6 +5,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from tests.support.product import CEDULA, Product, register  # noqa: E402
 SCENES = (
     desk.sign_in, desk.planning, entrance.entrance, entrance.minor, entrance.refusals, entrance.closed_links,
     conversation.main_visit, conversation.by_messages, conversation.not_let_in, conversation.six_people,
-    records.records, desk.the_day,
+    conversation.two_windows, records.records, desk.the_day,
 )  # fmt: skip
 README = {"doctor-consult-call-en-1366.png": "doctor-consult.png", "patient-call-en-360.png": "patient-call.png"}
 
@@ -47,6 +48,11 @@ async def take(folder: Path, languages: list[str]) -> list[str]:
             stack.callback(ehr.stop)
             register(ehr, "Patient", CEDULA, people.ROSA.identifier, people.ROSA.name)
             product = Product(scratch / language, ehr=ehr)
+            with sqlite3.connect(
+                product.log_file.parent / "data" / "candil.sqlite"
+            ) as database:  # the doctor's own choice
+                database.execute("UPDATE staff SET locale = ?", (language,))
+            database.close()
             (folder_of_ehr / "codes.csv").write_text(words.codes, "utf-8")
             product.run("import-codes", str(folder_of_ehr / "codes.csv"))
             product.start()

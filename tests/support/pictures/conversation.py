@@ -201,12 +201,6 @@ async def gone(studio: Studio, doctor: Person, patient: Person, planned: Planned
         await visit.try_devices(back)
         await back.press("[data-enter]")
     await visit.in_room(back, "call", 30)
-    window = await doctor.context.new_page()
-    await window.goto(doctor.page.url)
-    await doctor.sees("[data-over=replaced]", 30)
-    await studio.shoot(doctor.page, "doctor-consult-replaced", full=True)
-    await window.close()
-    await doctor.page.reload()
     return back
 
 
@@ -247,6 +241,18 @@ async def by_messages(studio: Studio) -> None:
     await studio.shoot(patient.page, "patient-call-text", settle_ms=1000)
     await studio.shoot(doctor.page, "doctor-consult-text", full=True)
     await patient.context.close()
+    await doctor.context.close()
+
+
+async def two_windows(studio: Studio) -> None:
+    """The doctor opens the same visit once more."""
+    doctor, planned = await studio.doctor(), studio.plan()
+    await visit.open_consult(doctor, studio.product, planned)
+    await doctor.page.wait_for_timeout(1500)
+    window = await doctor.context.new_page()
+    await window.goto(doctor.page.url)
+    await doctor.sees("[data-over=replaced]", 15)
+    await studio.shoot(doctor.page, "doctor-consult-replaced", full=True)
     await doctor.context.close()
 
 

@@ -29,7 +29,8 @@ _REDUCE = """async (source) => {
   const places = new Map();
   for (const colour of colours) {
     let best = 0;
-    for (let i = 1; i < palette.length; i++) if (distance(palette[i], colour) < distance(palette[best], colour)) best = i;
+    for (let i = 1; i < palette.length; i++)
+      if (distance(palette[i], colour) < distance(palette[best], colour)) best = i;
     places.set(colour, best);
   }
   const indexed = new Uint8Array(pixels.length);

@@ -31,8 +31,19 @@ LUCIA = Person("V-34870112", "Lucía Peña", "0416-5550190")
 OTHERS = tuple(
     Person(f"V-{9_120_344 + 1_371_207 * number}", name, f"0414-55502{number:02d}")
     for number, name in enumerate(
-        ("Pedro Luis Graterol", "Yolanda Briceño", "Omar Villegas", "Teresa Quintero", "Miguel Ángel Rivas")
-        + ("Nelly Contreras", "Rafael Urdaneta", "Gladys Moreno", "Iván Castillo", "Aura Mendoza", "Simón Parra"),
+        (
+            "Pedro Luis Graterol",
+            "Yolanda Briceño",
+            "Omar Villegas",
+            "Teresa Quintero",
+            "Miguel Ángel Rivas",
+            "Nelly Contreras",
+            "Rafael Urdaneta",
+            "Gladys Moreno",
+            "Iván Castillo",
+            "Aura Mendoza",
+            "Simón Parra",
+        ),
         start=1,
     )
 )
@@ -74,7 +85,7 @@ ES = Words(
     },
     on_another_screen="Dolor en ambas sienes, 6/10. Sin fiebre.",
     code_search="cefalea",
-    codes="code,display\nG44.2,Cefalea tensional\nR51,Cefalea\nG44.0,Síndrome de cefalea en racimos\nI10,Hipertensión esencial\n",
+    codes="code,display\nG44.2,Cefalea tensional\nR51,Cefalea\nG44.0,Cefalea en racimos\nI10,Hipertensión esencial\n",
 )
 EN = Words(
     code="en",
@@ -104,7 +115,7 @@ EN = Words(
     },
     on_another_screen="Pain at both temples, 6/10. No fever.",
     code_search="headache",
-    codes="code,display\nG44.2,Tension-type headache\nR51,Headache\nG44.0,Cluster headache syndrome\nI10,Essential hypertension\n",
+    codes="code,display\nG44.2,Tension-type headache\nR51,Headache\nG44.0,Cluster headache\nI10,Hypertension\n",
 )
 LANGUAGES: dict[str, Words] = {"es": ES, "en": EN}
 
