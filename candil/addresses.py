@@ -5,6 +5,8 @@ import ipaddress
 import os
 import socket
 
+from candil.config.settings import ServerSettings
+
 _ADVICE = {
     errno.EADDRINUSE: "Stop the other program that uses it (another Candil?), or choose another port.",
     errno.EACCES: "A port below 1024 needs the service's own unit (deploy/candil.service); or choose another port.",
@@ -39,6 +41,13 @@ def network_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.IPv6Network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def client_address(peer: str, forwarded_for: str, server: ServerSettings) -> str:
+    """Whom to count a request as: its peer, or whom a trusted proxy says it came from."""
+    if server.tls == "proxy" and peer in server.trusted_proxies:
+        peer = network_of(forwarded_for.split(",")[-1].strip()) or peer
+    return network_of(peer) or peer
 
 
 def port_advice(error: OSError) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from candil.addresses import network_of
+from candil.addresses import client_address
 from candil.consults import accounts, links
 from candil.consults.accounts import SignedIn
 from candil.consults.permissions import Actor, Role, require
@@ -209,9 +209,5 @@ async def count(request: web.Request, name: str, per_min: int) -> None:
 
 def remote_address(request: web.Request) -> str:
     """The client's address, for counting; a forwarded one only when a trusted proxy says it."""
-    server = context(request).settings.server
-    peer = request.remote or ""
-    if server.tls == "proxy" and peer in server.trusted_proxies:
-        forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
-        return network_of(forwarded) or peer
-    return network_of(peer) or peer
+    forwarded_for = request.headers.get("X-Forwarded-For", "")
+    return client_address(request.remote or "", forwarded_for, context(request).settings.server)

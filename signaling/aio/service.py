@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from candil.addresses import client_address
 from candil.bus import topics
 from candil.bus.port import Bus
 from candil.clock import Clock
@@ -55,7 +56,7 @@ class SignalingService:
         self._parts = Parts(db, bus, clock, ids, settings, ice_servers, ticket_key, epoch)
         self._origins = ws.allowed_origins(settings.server.public_url)
         self._gateway = MediaGateway(self._parts, media, settings.turn.credential_life_s * ICE_RENEW_AT)
-        self._unidentified: set[str] = set()
+        self._unidentified: dict[str, str] = {}  # connection to address
         self._working: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
@@ -91,7 +92,11 @@ class SignalingService:
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         ws.check_origin(request, self._origins)
-        if len(self._unidentified) >= ws.MAX_UNIDENTIFIED:
+        address = client_address(
+            request.remote or "", request.headers.get("X-Forwarded-For", ""), self._parts.settings.server
+        )
+        of_address = sum(1 for other in self._unidentified.values() if other == address)
+        if len(self._unidentified) >= ws.MAX_UNIDENTIFIED or of_address >= ws.MAX_UNIDENTIFIED_OF_ADDRESS:
             raise ws.too_busy()
         socket = ws.new_socket()
         await socket.prepare(request)
@@ -103,7 +108,7 @@ class SignalingService:
             self._parts.clock.now,
             transport.abort if transport is not None else lambda: None,
         )
-        self._unidentified.add(connection.id)
+        self._unidentified[connection.id] = address
         with contextlib.suppress(ConnectionError):
             try:
                 await connection.run()
@@ -111,7 +116,7 @@ class SignalingService:
                 log.exception(log_event("socket.failed", error=type(error).__name__))
                 await socket.close(code=CLOSE_INTERNAL)
             finally:
-                self._unidentified.discard(connection.id)
+                self._unidentified.pop(connection.id, None)
         return socket
 
     # signaling.aio.driver.Service
@@ -133,7 +138,7 @@ class SignalingService:
         return Opened(who, standing, self._parts.epoch)
 
     async def attach(self, connection: Connection) -> None:
-        self._unidentified.discard(connection.id)
+        self._unidentified.pop(connection.id, None)
         await self._hub.attach(connection)
 
     async def detach(self, connection: Connection) -> None:

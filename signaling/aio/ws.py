@@ -7,6 +7,7 @@ from aiohttp import web
 from signaling.messages import MAX_MESSAGE_BYTES
 
 MAX_UNIDENTIFIED = 500  # sockets that have not said hello yet, in this process
+MAX_UNIDENTIFIED_OF_ADDRESS = 60  # of them from one address, which may be a whole neighbourhood's
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 

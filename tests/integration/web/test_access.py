@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from candil.clock import to_iso
 from candil.consults.permissions import RULES, Role, allowed
+from signaling.aio.ws import MAX_UNIDENTIFIED_OF_ADDRESS
 from signaling.messages import CLIENT_TYPES
 from tests.support.access import ORIGIN, STATUSES, TARGET, Answer, Caller, Scene, Stage, stage
 from webapp.guards import Integration, OfConsult, OfSeat, Public, Route, Staff
@@ -372,3 +374,19 @@ async def test_tickets_open_the_socket_for_who_asked(here: Stage) -> None:
     ticket = await here.ticket(people["doctor A"], paths["doctor A"])
     await here.ask("POST", "/logout", people["doctor A"])
     assert await here.greet(ticket) == ("bye", "session_ended")
+
+
+async def test_one_address_cannot_take_every_place_at_the_socket(here: Stage) -> None:
+    """Sockets that say nothing: one address is told to come later, another one gets in."""
+    scene = await here.scene("in-progress")
+    ticket = await here.ticket(scene.people["doctor A"], "/board/ticket")
+    crowd = {"X-Forwarded-For": "203.0.113.7"}
+    silent = []
+    for _ in range(MAX_UNIDENTIFIED_OF_ADDRESS):
+        silent.append(await here.http.ws_connect(here.url + "/ws", origin=ORIGIN, headers=crowd))
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await here.http.ws_connect(here.url + "/ws", origin=ORIGIN, headers=crowd)
+    assert refused.value.status == 503
+    assert (await here.greet(ticket))[0] == "welcome"
+    for page in silent:
+        await page.close()
