@@ -48,9 +48,8 @@ async def take(folder: Path, languages: list[str]) -> list[str]:
             stack.callback(ehr.stop)
             register(ehr, "Patient", CEDULA, people.ROSA.identifier, people.ROSA.name)
             product = Product(scratch / language, ehr=ehr)
-            with sqlite3.connect(
-                product.log_file.parent / "data" / "candil.sqlite"
-            ) as database:  # the doctor's own choice
+            with sqlite3.connect(product.log_file.parent / "data" / "candil.sqlite") as database:
+                # the doctor's own choice
                 database.execute("UPDATE staff SET locale = ?", (language,))
             database.close()
             (folder_of_ehr / "codes.csv").write_text(words.codes, "utf-8")
