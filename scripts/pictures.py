@@ -26,7 +26,7 @@ from tests.support.product import CEDULA, Product, register  # noqa: E402
 SCENES = (
     desk.sign_in, desk.planning, entrance.entrance, entrance.minor, entrance.refusals, entrance.closed_links,
     conversation.main_visit, conversation.by_messages, conversation.not_let_in, conversation.six_people,
-    conversation.two_windows, records.records, desk.the_day,
+    records.records, desk.the_day,
 )  # fmt: skip
 README = {"doctor-consult-call-en-1366.png": "doctor-consult.png", "patient-call-en-360.png": "patient-call.png"}
 

@@ -244,18 +244,6 @@ async def by_messages(studio: Studio) -> None:
     await doctor.context.close()
 
 
-async def two_windows(studio: Studio) -> None:
-    """The doctor opens the same visit once more."""
-    doctor, planned = await studio.doctor(), studio.plan()
-    await visit.open_consult(doctor, studio.product, planned)
-    await doctor.page.wait_for_timeout(1500)
-    window = await doctor.context.new_page()
-    await window.goto(doctor.page.url)
-    await doctor.sees("[data-over=replaced]", 15)
-    await studio.shoot(doctor.page, "doctor-consult-replaced", full=True)
-    await doctor.context.close()
-
-
 async def not_let_in(studio: Studio) -> None:
     planned, theirs = await studio.arrived()
     doctor = await studio.doctor()
