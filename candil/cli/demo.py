@@ -12,10 +12,11 @@ import secrets
 import time
 from pathlib import Path
 
+from candil import log
 from candil.app import Candil
 from candil.cli import serve
 from candil.cli.demo_ehr import DemoEhr
-from candil.config import ClinicSettings, FhirTargetSettings, Settings
+from candil.config import ClinicSettings, FhirTargetSettings, LogSettings, Settings
 from candil.consults import accounts, planning
 from candil.consults.permissions import Actor, Role
 from candil.consults.record import Identifier, Person
@@ -54,6 +55,8 @@ def demo_arguments(parser: argparse.ArgumentParser) -> None:
 def demo(settings: Settings, options: argparse.Namespace) -> int:
     ehr_url = f"http://127.0.0.1:{options.ehr_port}/fhir"
     settings = demo_settings(settings, ehr_url, options.port, options.data_dir)
+    if settings.log == LogSettings():
+        log.set_up("WARNING")  # the greeting is what this terminal is for
     folder = settings.storage.data_dir
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -17,6 +17,7 @@ from tests.support.processes import ServerProcess
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
 Sections = Mapping[str, Mapping[str, Any]]
+STARTED: list["Running"] = []  # by a test; whoever is left after a failed one is stopped
 
 
 class Installation:
@@ -96,10 +97,14 @@ class Running:
             cwd=installation.folder,
             env=installation.environment({}),
         )
+        STARTED.append(self)
 
     def _up(self) -> bool:
-        """Serving, or (the worker, which has no port) saying that it has started."""
-        return '"worker.started"' in self.output() or ("service.listening" in self.output() and self._answers())
+        """Serving, greeting (the demonstration), or (the worker, which has no port) saying that it has started."""
+        said = self.output()
+        if '"worker.started"' in said:
+            return True
+        return ("service.listening" in said or "Ctrl-C stops" in said) and self._answers()
 
     def _answers(self) -> bool:
         return self.installation.url.startswith("https") or self.installation.answers()
