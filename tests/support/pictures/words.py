@@ -84,7 +84,7 @@ ES = Words(
         "next_action.kind": "control",
     },
     on_another_screen="Dolor en ambas sienes, 6/10. Sin fiebre.",
-    code_search="cefalea",
+    code_search="tensional",
     codes="code,display\nG44.2,Cefalea tensional\nR51,Cefalea\nG44.0,Cefalea en racimos\nI10,Hipertensión esencial\n",
 )
 EN = Words(
@@ -114,7 +114,7 @@ EN = Words(
         "next_action.kind": "control",
     },
     on_another_screen="Pain at both temples, 6/10. No fever.",
-    code_search="headache",
+    code_search="tension",
     codes="code,display\nG44.2,Tension-type headache\nR51,Headache\nG44.0,Cluster headache\nI10,Hypertension\n",
 )
 LANGUAGES: dict[str, Words] = {"es": ES, "en": EN}
