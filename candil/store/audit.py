@@ -36,3 +36,8 @@ def record(
 
 def of_consult(tx: Connection, consult_id: str) -> list[AuditRow]:
     return many(tx, select(t.audit).where(t.audit.c.consult_id == consult_id).order_by(t.audit.c.seq), AuditRow)
+
+
+def newest(tx: Connection, limit: int) -> list[AuditRow]:
+    """The last rows of the trail, newest first."""
+    return many(tx, select(t.audit).order_by(t.audit.c.seq.desc()).limit(limit), AuditRow)

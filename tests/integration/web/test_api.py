@@ -10,6 +10,7 @@ import pytest
 
 from candil.clock import to_iso
 from candil.consults import accounts, links
+from candil.consults.permissions import Role
 from candil.store import audit
 from tests.support.web_app import WebApp, running_web_app
 from webapp.api.openapi import OPERATIONS
@@ -181,3 +182,24 @@ def _references(value: object) -> set[str]:
     if isinstance(value, list):
         return set().union(*(_references(part) for part in value))
     return set()
+
+
+async def test_only_a_receivers_key_reads_a_signed_record_and_the_reading_is_audited(
+    app: WebApp, scheduler: Scheduler
+) -> None:
+    planned = await app.plan()
+    await app.consent(planned)
+    await app.arrive(planned)
+    receiver = await app.do(
+        accounts.add_api_key, "historia", role=Role.RECEIVER, clinic_id=app.ctx.settings.clinic.id, ids=app.ids
+    )
+    path = f"/consults/{planned.consult.id}/record"
+    assert (await scheduler.ask("GET", path, key=receiver))[0] == 404  # nothing is signed yet
+    await app.admit(planned.patient_id)
+    await app.finish(planned, {"diagnosis.text": "Bronquitis", "instructions": "Reposo", "next_action.kind": "none"})
+    assert (await scheduler.ask("GET", path))[0] == 403
+    status, record = await scheduler.ask("GET", path, key=receiver)
+    assert (status, record["diagnosis"]["text"]) == (200, "Bronquitis")
+    assert (await scheduler.ask("GET", "/doctors", key=receiver))[0] == 403
+    rows = await app.ctx.db.read(lambda tx: audit.of_consult(tx, planned.consult.id))
+    assert [row.act for row in rows].count("record.fetch") == 1

@@ -5,6 +5,7 @@ import pytest
 from candil.consults import accounts
 from candil.consults.permissions import Role
 from candil.errors import NotAuthenticated, NotFound, PeerError, Refused
+from candil.store import audit
 from tests.support.clinic import NOW, Clinic
 
 LIMITS = {"idle_s": 3600.0, "absolute_s": 7200.0}
@@ -64,3 +65,15 @@ def test_a_key_acts_in_its_role(clinic: Clinic, role: Role) -> None:
     assert accounts.api_actor(clinic.tx, token).role == role
     with pytest.raises(NotAuthenticated):
         accounts.api_actor(clinic.tx, token + "x")
+
+
+def test_signing_in_and_out_and_failing_to_are_audited(clinic: Clinic) -> None:
+    token = sign_in(clinic)
+    accounts.sign_out(clinic.tx, token, clinic.doctor, now=NOW)
+    accounts.sign_in_refused(clinic.tx, clinic.settings.id, now=NOW)
+    acts = [(row.actor, row.act) for row in audit.newest(clinic.tx, 3)]
+    assert acts == [
+        ("anonymous", "staff.sign_in_refused"),
+        (clinic.doctor.id, "staff.sign_out"),
+        (clinic.doctor.id, "staff.sign_in"),
+    ]
