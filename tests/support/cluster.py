@@ -56,8 +56,17 @@ class Cluster:
         node.url = f"http://127.0.0.1:{node.port}"
         return node
 
-    def start(self) -> tuple[Running, Running]:
-        return self.a.start(), self.b.start()
+    @contextmanager
+    def running(self) -> Iterator[tuple[Running, Running]]:
+        """Both processes; none is left behind, however far the test came."""
+        started: list[Running] = []
+        try:
+            for node in (self.a, self.b):
+                started.append(node.start())
+            yield started[0], started[1]
+        finally:
+            for running in started:
+                running.process.stop()
 
     def _add_doctor(self) -> None:
         staff = ("add-staff", LOGIN, DOCTOR_NAME, "--licence", LICENCE, "--password-stdin")

@@ -100,14 +100,11 @@ class Running:
         STARTED.append(self)
 
     def _up(self) -> bool:
-        """Serving, greeting (the demonstration), or (the worker, which has no port) saying that it has started."""
+        """Answering; or saying so, where asking takes a certificate or there is no port to ask (the worker)."""
         said = self.output()
-        if '"worker.started"' in said:
-            return True
-        return ("service.listening" in said or "Ctrl-C stops" in said) and self._answers()
-
-    def _answers(self) -> bool:
-        return self.installation.url.startswith("https") or self.installation.answers()
+        if '"worker.started"' in said or self.installation.url.startswith("https"):
+            return '"worker.started"' in said or '"service.listening"' in said
+        return self.installation.answers()
 
     def output(self) -> str:
         """What this run has written so far."""

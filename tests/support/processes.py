@@ -22,17 +22,23 @@ class ServerProcess:
     """One server started by a test; its output goes to a file that failures quote."""
 
     def __init__(
-        self, command: list[str], output: Path, answers: Callable[[], bool], timeout_s: float = 30.0, **options: Any
+        self, command: list[str], output: Path, answers: Callable[[], bool], timeout_s: float = 60.0, **options: Any
     ) -> None:
         """``options`` go to Popen: cwd, env."""
         self.output = output
         with output.open("ab") as sink:
             self._process = subprocess.Popen(command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, **options)
-        deadline = time.monotonic() + timeout_s
+        try:
+            self._await_answer(answers, time.monotonic() + timeout_s)
+        except BaseException:  # also a test that ran out of time
+            self.kill()
+            raise
+
+    def _await_answer(self, answers: Callable[[], bool], deadline: float) -> None:
         while not answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"{command[0]} did not come up:\n{output.read_text(errors='replace')[-2000:]}")
+                said = self.output.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self._process.args} did not come up:\n{said}")
             time.sleep(0.05)
 
     @property

@@ -34,14 +34,14 @@ class Clinic:
 @pytest.fixture
 async def clinic(tmp_path: Path, postgresql_server: PostgresqlServer, ehr: FhirServer) -> AsyncIterator[Clinic]:
     """The doctor's browser reaches process A, the patient's process B, both under the clinic's one address."""
-    with running_cluster(tmp_path, postgresql_server, ehr, "media_across") as cluster:
-        a, b = cluster.start()
+    with (
+        running_cluster(tmp_path, postgresql_server, ehr, "media_across") as cluster,
+        cluster.running() as (a, b),
+    ):
         desk, home = await Front(cluster.a).start(), await Front(cluster.b).start()
         yield Clinic(cluster, a, b, desk, home)
         await desk.aclose()
         await home.aclose()
-        for running in (a, b):
-            running.process.stop()
 
 
 @pytest.fixture

@@ -36,9 +36,9 @@ def cluster(
 
 @pytest.fixture(scope="module")
 def processes(cluster: Cluster) -> Iterator[tuple[Running, Running]]:
-    running = cluster.start()
-    yield running
-    assert [process.end() for process in running] == [0, 0]
+    with cluster.running() as running:
+        yield running
+        assert [process.end() for process in running] == [0, 0]
 
 
 @dataclass
