@@ -1,5 +1,7 @@
 """Choosing, migrating and opening the configured database."""
 
+import fcntl
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +35,7 @@ def migrate(settings: StorageSettings) -> None:
         path = settings.data_dir / FILE_NAME
         engine = sqlite_engine(path, writer=True, migrating=True, key=database_key(settings))
     try:
-        with _opening(settings), engine.connect() as connection, connection.begin():
+        with _one_by_one(settings), _opening(settings), engine.connect() as connection, connection.begin():
             _upgrade_checked(connection)
     finally:
         engine.dispose()
@@ -48,6 +50,21 @@ def open_database(settings: StorageSettings, on_failed: Callable[[], None] = lam
         return PostgresqlDatabase(settings.database_url, on_failed)
     with _opening(settings):
         return SqliteDatabase(settings.data_dir, database_key(settings), on_failed)
+
+
+@contextmanager
+def _one_by_one(settings: StorageSettings) -> Iterator[None]:
+    """Processes of one machine that start together take turns: switching a new file to WAL does not wait for
+    others, it fails. The lock goes with the process that holds it. PostgreSQL has its own, inside the transaction."""
+    if settings.database_url:
+        yield
+        return
+    descriptor = os.open(settings.data_dir, os.O_RDONLY | os.O_DIRECTORY)  # never the file: SQLite locks that
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _upgrade_checked(connection: Connection) -> None:
