@@ -8,6 +8,7 @@ the database.
 import asyncio
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Database:
+class Database(ABC):
     """One open database. ``on_failed`` is called once, from any thread, when a commit could not be
     promised: the process must stop acknowledging and exit, since after a failed flush the disk and the
     page cache may disagree (retrying fsync can succeed with the data gone)."""
@@ -45,15 +46,15 @@ class Database:
         """Run on one snapshot of what is committed, without writing."""
         return await asyncio.wrap_future(self._submit_read(function))
 
+    @abstractmethod
     def close(self) -> None:
         """Finish what was handed in, refuse what comes later. Blocks; may be called twice."""
-        raise NotImplementedError
 
-    def _submit_write(self, function: Callable[[Connection], Any]) -> "Future[Any]":
-        raise NotImplementedError
+    @abstractmethod
+    def _submit_write(self, function: Callable[[Connection], Any]) -> "Future[Any]": ...
 
-    def _submit_read(self, function: Callable[[Connection], Any]) -> "Future[Any]":
-        raise NotImplementedError
+    @abstractmethod
+    def _submit_read(self, function: Callable[[Connection], Any]) -> "Future[Any]": ...
 
     def _fail(self, error: BaseException) -> None:
         with self._failing:
