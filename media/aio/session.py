@@ -126,11 +126,6 @@ class MediaSession:
         self.max_video_bitrate_bps = bitrate_bps
         self._report_at = self._server.now()
 
-    def request_offer(self) -> None:
-        """A fresh offer although nothing changed here: the page wants to change what it sends."""
-        if not self.closed and (offer := self.negotiation.next_offer(force=True)) is not None:
-            self._loop.call_soon(self._listener.on_offer, self.id, offer)
-
     def resend_offer(self) -> None:
         """Deliver the outstanding offer once more, for a signaling connection that lost it."""
         if self.negotiation.awaiting_answer and not self.closed:
