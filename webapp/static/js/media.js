@@ -1,8 +1,8 @@
 /**
  * The live call of one page: the media session with the server, and what is heard and seen. No DOM.
- * Needs protocol.js, devices.js and stats.js before it.
+ * Needs protocol.js, devices.js, ceilings.js, stats.js, spending.js, orders.js, session.js before it.
  *
- *   const call = new Candil.Call({ connection, relayOnly });
+ *   const call = new Candil.Call({ connection, relayOnly, line, pricePerMb });   // line: of Candil.testLine, or null
  *   const got = await call.capture("video");   // {media: "video"|"audio"|"text", reason}; before join, may be repeated
  *        reason: "" | "denied" | "missing" | "busy" | "insecure" | "unsupported": why it is less than was asked
  *   call.localStream                           // MediaStream or null: for the preview
@@ -11,11 +11,19 @@
  *   call.setMicrophone(on); await call.setCamera(on); call.setReceive({ audio, video });
  *   call.release();                            // give camera and microphone back without joining
  *   call.on("state", (state, detail) => ...);
- *        idle | waiting (not admitted yet) | joining | connected | path_lost | rejoining | ended
+ *        idle | waiting (not admitted yet) | joining | connected | path_lost | rejoining | spent (the cap is used up) | ended
  *        detail of ended: left | replaced | conversation_ended | refused | finished
  *   call.on("stream", (participantId, stream) => ...);   // stream is null when there is none any more
  *   call.on("local", (stream) => ...);
  *   call.on("devices", ({ microphone, camera, reason }) => ...);
+ *   call.on("line", ({ participant, down, up }) => ...);  // {rung, tier, reason, capacity_bps, needed_bps, since} each way
+ *   call.lines                                           // Map of the newest of them by participant
+ *   call.setLimit({ down: "audio", up: "audio" }, "chosen");   // "chosen" | "saving"; kept on this device; null: open
+ *   call.limit                                           // {down, up, reason} in force; reason "" when open, "budget" by the cap
+ *   call.setCap({ megabytes: 15, per: "call" });         // or "month", or null; kept on this device; raising it brings all back
+ *   call.countBytes(bytes);                              // traffic beside the call that the page knows of (uploads)
+ *   call.spent                                           // the newest of:
+ *   call.on("spending", ({ callBytes, monthBytes, price, monthPrice, bps, cap, leftBytes, ceiling }) => ...);  // see spending.js
  *   call.on("stats", ({ rttMs, sentBps, receivedBps, sentBytes, receivedBytes, receiving }) => ...);
  *        every 2 s; receiving: {participantId: {audio: boolean, video: boolean}}: what arrives now
  *
