@@ -35,6 +35,12 @@ class MediaConfig:
     """Local IPv4 or IPv6 address of the one UDP socket; ``::`` takes both families."""
     udp_port: int = 0
     """0 lets the system choose (tests); ``MediaServer.port`` tells which."""
+    tcp_port: int = 0
+    """Port of passive ICE-TCP, for networks that drop UDP; 0: none."""
+    max_tcp_connections: int = 512
+    """TCP connections at a time, proven or not: half of the 1024 descriptors a process usually has."""
+    max_tcp_connections_per_address: int = 64
+    """Of those, from one source address: many patients of one carrier share an address (CGNAT)."""
     advertised_addresses: tuple[str, ...] = ("127.0.0.1",)
     """IP addresses that participants are told to send to, best first; behind NAT 1:1 the public ones."""
     audio: AudioParameters = field(default_factory=AudioParameters)
@@ -65,5 +71,7 @@ class MediaConfig:
             raise ConfigError("media_addresses", "at most 8 advertised media addresses")
         if not 0 <= self.udp_port <= 65535:
             raise ConfigError("media_port", "the media UDP port must be 0 to 65535")
+        if not 0 <= self.tcp_port <= 65535:
+            raise ConfigError("media_port", "the media TCP port must be 0 to 65535")
         if not 2 <= self.max_participants_per_room <= 16:
             raise ConfigError("media_participants", "a room holds 2 to 16 participants")

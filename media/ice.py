@@ -63,6 +63,12 @@ class IceLite:
         response = stun.binding_success(request.transaction_id, host, port, self._key)
         return IceReply(response, authenticated=True, evicted=evicted)
 
+    def forget(self, path: Path) -> None:
+        """``path`` has ended; the next check may take its place."""
+        self.paths.pop(path, None)
+        if self.active == path:
+            self.active = None
+
     def _remember(self, path: Path, now: float) -> Path | None:
         self.paths.pop(path, None)
         evicted = None

@@ -18,7 +18,10 @@ _EXTENSION_URI = {
     rtp.EXT_TRANSPORT_CC: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 }
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_CANDIDATE_TYPE_PREFERENCE = 126
+_UDP_HOST_PREFERENCE = 126
+_TCP_HOST_PREFERENCE = 90
+"""Below any UDP pair, above any relay (RFC 6544 section 4.2)."""
+_TCP_PASSIVE_DIRECTION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class OfferTransport:
     fingerprint_sha256: str
     addresses: tuple[str, ...]
     port: int
+    tcp_port: int = 0
 
 
 def is_name(text: str) -> bool:
@@ -77,8 +81,15 @@ def _candidates(transport: OfferTransport) -> list[str]:
         preference = 65535 - index
         if ipaddress.ip_address(host).version == 4:
             preference -= 1000  # RFC 8421: IPv6 first where both work
-        priority = (_CANDIDATE_TYPE_PREFERENCE << 24) | (preference << 8) | 255
+        priority = (_UDP_HOST_PREFERENCE << 24) | (preference << 8) | 255
         lines.append(f"a=candidate:{index + 1} 1 udp {priority} {host} {transport.port} typ host")
+        if transport.tcp_port:
+            preference = (_TCP_PASSIVE_DIRECTION << 13) | (preference & 0x1FFF)  # RFC 6544 section 4.2
+            priority = (_TCP_HOST_PREFERENCE << 24) | (preference << 8) | 255
+            foundation = len(transport.addresses) + index + 1
+            lines.append(
+                f"a=candidate:{foundation} 1 tcp {priority} {host} {transport.tcp_port} typ host tcptype passive"
+            )
     return [*lines, "a=end-of-candidates"]
 
 

@@ -17,6 +17,7 @@ from media import control, rtp, stun
 from media.aio.aiortc_private import PacketBuffer, RTCCertificate, sha256_fingerprint, srtp_protect
 from media.aio.paths import Path
 from media.aio.session import MAX_SSRCS, MediaSession
+from media.aio.tcp import TcpPort, TcpPortTaken
 from media.aio.udp import UdpSocket, open_sockets
 from media.config import MediaConfig
 from media.forwarder import Forwarder
@@ -51,19 +52,31 @@ class MediaServer:
         self._rooms: dict[str, Room] = {}
         self._by_ufrag: dict[str, MediaSession] = {}
         self._sockets: list[UdpSocket] = []
+        self.tcp = TcpPort(
+            self._readable,
+            self.now,
+            max_connections=config.max_tcp_connections,
+            max_per_address=config.max_tcp_connections_per_address,
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._ticked_at = 0.0
         self._closing: set[asyncio.Task[None]] = set()
         self._drops = {"unknown": 0, "size": 0, "stun": 0, "srtp": 0, "rate": 0}
 
     async def start(self) -> None:
-        """Bind the port. Raises ``OSError`` when it is taken."""
+        """Bind the ports. Raises ``OSError`` when the UDP port is taken, ``TcpPortTaken`` when the TCP port is."""
         self._loop = asyncio.get_running_loop()
         config = self.config
         self._sockets = open_sockets(config.bind_host, config.udp_port, config.advertised_addresses)
         self.port = self._sockets[0].port
         for udp in self._sockets:
             udp.open(self._readable)
+        if config.tcp_port:
+            try:
+                self.tcp.open(config.bind_host, config.tcp_port)
+            except TcpPortTaken:
+                await self.aclose()
+                raise
 
     async def aclose(self) -> None:
         """Close every session, tell the peers, and free the port."""
@@ -74,6 +87,7 @@ class MediaServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.tcp.close()
         for udp in self._sockets:
             udp.close()
         self._sockets = []
@@ -118,6 +132,7 @@ class MediaServer:
             fingerprint_sha256=self._fingerprint,
             addresses=self.config.advertised_addresses,
             port=self.port,
+            tcp_port=self.tcp.port,
         )
         negotiation = Negotiation(transport, self.config.audio, lambda: secrets.randbits(32))
         return MediaSession(
@@ -179,6 +194,9 @@ class MediaServer:
             "sessions": len(self._by_ufrag),
             "rooms": len(self._rooms),
             "paths": sum(len(udp.paths) for udp in self._sockets),
+            "tcp_connections": len(self.tcp.connections),
+            "tcp_refused": self.tcp.refused,
+            "tcp_dropped": self.tcp.dropped,
             "receive_buffer_bytes": min((udp.receive_buffer_bytes for udp in self._sockets), default=0),
             "packets_in": forwarder.packets_in,
             "packets_out": forwarder.packets_out,

@@ -249,6 +249,14 @@ class MediaSession:
         self.path = self.paths[self.ice.active]
         self.heard(now)
 
+    def drop_path(self, path: Path) -> None:
+        """``path`` can carry nothing any more (its connection ended); the session goes on by another, or waits."""
+        self.paths.pop(path.key, None)
+        self.ice.forget(path.key)
+        if self.path is path and self.paths:
+            self.path = max(self.paths.values(), key=lambda other: other.heard_at)
+            self.ice.active = self.path.key
+
     def renegotiate(self) -> None:
         """Offer what changed in the room, unless an offer is out already."""
         if self.closed:
