@@ -1,0 +1,180 @@
+"""A participant's uplink, watched from what arrives of it.
+
+The browser steers its own sending by our transport feedback. What is seen here decides the rung: audio alone is
+enough to notice a queue growing, because its RTP timestamps say when each packet was made.
+"""
+
+import math
+from dataclasses import dataclass
+
+from media.congestion.baseline import SlidingMinimum
+from media.congestion.line import LineState
+
+QUEUE_CONGESTED_S = 0.120
+QUEUE_CLEAR_S = 0.060
+SILENCE_S = 1.5
+"""Longer than three comfort-noise packets of a quiet microphone (400 ms apart)."""
+RATE_WINDOW_S = 1.0
+LOSS_WINDOW_S = 2.0
+BASE_WINDOW_S = 30.0
+DECREASE = 0.9
+GROWTH_PER_S = 0.08
+HEADROOM = 1.5
+HEADROOM_BPS = 10_000
+START_BPS = 30_000
+FLAT_S = 6.0
+"""A queue that has not moved for this long, without loss, is a longer route and no queue."""
+FLAT_SPREAD_S = 0.030
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkSample:
+    """Totals so far of one kind of media."""
+
+    packets: int
+    bytes: int
+    lost: int
+    transit_s: float | None
+    """Arrival minus RTP time of the newest packet in order; only its changes mean anything."""
+    last_at: float
+
+
+class _Transit:
+    """Delay of one kind of media over the least it has had."""
+
+    __slots__ = ("_base", "_packets", "_recent", "_values")
+
+    def __init__(self) -> None:
+        self._base = SlidingMinimum(BASE_WINDOW_S)
+        self._recent: list[float] = []
+        self._values: list[tuple[float, float]] = []
+        self._packets = 0
+
+    def add(self, sample: UplinkSample, now: float) -> None:
+        if sample.transit_s is None or sample.packets == self._packets:
+            return
+        self._packets = sample.packets
+        self._base.add(sample.transit_s, now)
+        self._recent = [*self._recent[-1:], sample.transit_s]
+        self._values.append((now, sample.transit_s))
+        while self._values[0][0] < now - FLAT_S:
+            self._values.pop(0)
+
+    @property
+    def queue_s(self) -> float:
+        """The lesser of the last two: one late packet is no queue."""
+        return min(self._recent) - self._base.value if len(self._recent) > 1 else 0.0
+
+    def rebase_when_flat(self, now: float) -> None:
+        values = [value for _, value in self._values]
+        if len(values) < 8 or self._values[-1][0] - self._values[0][0] < FLAT_S * 0.8:
+            return
+        if max(values) - min(values) <= FLAT_SPREAD_S:
+            self._base.reset(min(values), now)
+
+
+class UplinkObserver:
+    """Give it every 100-200 ms what has arrived so far."""
+
+    def __init__(self, start_bps: int = START_BPS) -> None:
+        self._audio = _Transit()
+        self._video = _Transit()
+        self._totals: list[tuple[float, int, int, int]] = []  # (now, packets, lost, wire bytes)
+        self._capacity_bps = float(start_bps)
+        self._proven = False
+        self._congestion = ""
+        self._rate_bps = 0.0
+        self._loss = 0.0
+        self._usual_loss = 0.0
+        self._heard_at = -math.inf
+        self._last_now: float | None = None
+        self._browser_bps: int | None = None
+        self._browser_at = -math.inf
+        self.rtt_ms: float | None = None
+        """Set by whoever knows the round trip; only passed on."""
+
+    def observe(
+        self,
+        now: float,
+        audio: UplinkSample | None,
+        video: UplinkSample | None,
+        wire_bytes: int,
+        expected: bool = True,
+    ) -> None:
+        """``wire_bytes``: everything that came so far. ``expected``: the participant was told to send something."""
+        elapsed_s = 0.0 if self._last_now is None else now - self._last_now
+        self._last_now = now
+        for sample, transit in ((audio, self._audio), (video, self._video)):
+            if sample is not None:
+                transit.add(sample, now)
+                self._heard_at = max(self._heard_at, sample.last_at)
+        self._count(now, audio, video, wire_bytes)
+        self._judge(now, expected)
+        self._adapt(now, elapsed_s)
+
+    def on_browser_estimate(self, bps: int, now: float) -> None:
+        """What the browser's own controller believes; payload and headers, roughly our wire rate."""
+        self._browser_bps = bps
+        self._browser_at = now
+
+    def line(self, now: float) -> LineState:
+        return LineState(
+            capacity_bps=int(self._capacity_bps),
+            proven=self._proven,
+            congestion=self._congestion,
+            queue_ms=max(0.0, self._queue_s() * 1000),
+            loss=self._loss,
+            rtt_ms=self.rtt_ms,
+            rate_bps=int(self._rate_bps),
+        )
+
+    def _queue_s(self) -> float:
+        return max(self._audio.queue_s, self._video.queue_s)
+
+    def _count(self, now: float, audio: UplinkSample | None, video: UplinkSample | None, wire_bytes: int) -> None:
+        packets = sum(sample.packets for sample in (audio, video) if sample is not None)
+        lost = sum(sample.lost for sample in (audio, video) if sample is not None)
+        totals = self._totals
+        totals.append((now, packets, lost, wire_bytes))
+        while len(totals) > 2 and totals[1][0] <= now - LOSS_WINDOW_S:
+            totals.pop(0)
+        first = totals[0]
+        missing = max(0, lost - first[2])
+        seen = max(0, packets - first[1])
+        self._loss = missing / (missing + seen) if missing + seen >= 10 else 0.0
+        start = next((total for total in totals if total[0] > now - RATE_WINDOW_S), totals[-1])
+        if start is not totals[-1]:
+            self._rate_bps = max(0, wire_bytes - start[3]) * 8 / (now - start[0])
+
+    def _judge(self, now: float, expected: bool) -> None:
+        queue_s = self._queue_s()
+        if expected and self._heard_at > -math.inf and now - self._heard_at > SILENCE_S:
+            self._congestion = "silence"
+        elif queue_s > QUEUE_CONGESTED_S:
+            self._congestion = "loss" if self._loss > self._usual_loss + 0.10 else "delay"
+        elif self._congestion in ("delay", "loss") and queue_s > QUEUE_CLEAR_S:
+            pass  # not drained yet
+        elif queue_s > QUEUE_CLEAR_S and self._loss > self._usual_loss + 0.10:
+            self._congestion = "loss"
+        else:
+            self._congestion = ""
+
+    def _adapt(self, now: float, elapsed_s: float) -> None:
+        if self._congestion == "silence":
+            return
+        if self._congestion:
+            self._audio.rebase_when_flat(now)
+            self._video.rebase_when_flat(now)
+            self._capacity_bps = min(self._capacity_bps, max(self._rate_bps, 5_000) * 1.0)
+            self._proven = True
+            return
+        self._usual_loss += (self._loss - self._usual_loss) * min(1.0, elapsed_s / 10)
+        if self._browser_bps is not None and now - self._browser_at < 6 and self._browser_bps > self._capacity_bps:
+            self._capacity_bps = float(self._browser_bps)
+            self._proven = True
+        if self._rate_bps > self._capacity_bps:
+            self._capacity_bps = self._rate_bps
+        ceiling = HEADROOM * self._rate_bps + HEADROOM_BPS
+        if self._capacity_bps < ceiling:
+            grown = self._capacity_bps * (1 + GROWTH_PER_S * elapsed_s)
+            self._capacity_bps = min(grown, ceiling)
