@@ -29,11 +29,15 @@ LOINC: Final = "http://loinc.org"
 # The system of ICD-10 (CIE-10) codes a clinic imports; no table of it is shipped (licence).
 ICD_10: Final = "http://hl7.org/fhir/sid/icd-10"
 
+# HL7's codes for how the patient took part.
 MODALITY_CODES: Final = {
     "video": ("VIDEOCONF", "videoconferencing"),
     "audio": ("PHONE", "telephone"),
     "text": ("ONLINEWRIT", "online written"),
 }
+# What HL7 has no code for, in a code system of our own: a voice with a picture every few seconds is no video.
+OWN_MODALITY_CODES: Final = {"stills": ("stills", "voice with still pictures")}
+INTERRUPTED: Final = "interrupted"  # nothing was heard: a hole in the history, not a modality
 CERTAINTY_CODES: Final = {
     "provisional": ("provisional", "Provisional"),
     "confirmed": ("confirmed", "Confirmed"),

@@ -80,8 +80,15 @@ class FhirTarget:
 
     @property
     def modality_extension_url(self) -> str:
-        base = self.extension_base or self.identifier_base.removesuffix("sid/")
-        return base + "StructureDefinition/encounter-modality"
+        return self._own_base + "StructureDefinition/encounter-modality"
+
+    @property
+    def modality_code_system(self) -> str:
+        return self._own_base + "CodeSystem/encounter-modality"
+
+    @property
+    def _own_base(self) -> str:
+        return self.extension_base or self.identifier_base.removesuffix("sid/")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from candil.config import ClinicSettings
-from candil.consults import notes, states, timeline
+from candil.consults import line_history, notes, states, timeline
 from candil.consults.note import Note
 from candil.consults.permissions import Actor, Role
 from candil.consults.planning import locked
@@ -240,7 +240,12 @@ class _Builder:
         )
 
     def segments(self, started_at: float, finished_at: float) -> tuple[ModalitySegment, ...]:
-        events = thread.events_after(self.tx, self.consult.id, 0, limit=10_000)
+        """From the line's history; from what was reported of the media where no adaptation ran."""
         patients = {p.id for p in participants.of_consult(self.tx, self.consult.id) if p.role == Role.PATIENT}
-        stretches = timeline.segments((e for e in events if e.actor in patients), started_at, finished_at)
+        rows = [r for r in line_history.of_consult(self.tx, self.consult.id) if r.participant_id in patients]
+        if rows:
+            stretches = line_history.modalities(rows, started_at, finished_at)
+        else:
+            events = thread.events_after(self.tx, self.consult.id, 0, limit=10_000)
+            stretches = timeline.segments((e for e in events if e.actor in patients), started_at, finished_at)
         return tuple(ModalitySegment(m, self.time(start), self.time(end)) for m, start, end in stretches)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Modality = Literal["video", "audio", "text"]
+Modality = Literal["video", "stills", "audio", "text", "interrupted"]
 NextActionKind = Literal["none", "control", "appointment", "laboratory", "imaging", "referral", "call", "emergency"]
 DiagnosisCertainty = Literal["provisional", "confirmed"]
 
@@ -75,7 +75,8 @@ class ConsentGiven(msgspec.Struct, frozen=True):
 
 
 class ModalitySegment(msgspec.Struct, frozen=True):
-    """A stretch of the visit held in one modality; RFC 3339 with offset."""
+    """A stretch of the visit as the patient took part in it; RFC 3339 with offset. ``stills``: a voice with a picture
+    every few seconds. ``interrupted``: nothing was heard of their line."""
 
     modality: Modality
     start: str

@@ -43,10 +43,16 @@ def segments(events: Iterable[TimelineRow], start: float, end: float) -> list[tu
 
     Text is the base: it holds until something better is reported. Stretches shorter than a second are noise.
     """
+    changes = [(e.at, json.loads(e.data)["modality"]) for e in events if e.kind == "media.changed"]
+    return stretches(changes, start, end)
+
+
+def stretches(
+    reported: Iterable[tuple[float, Modality]], start: float, end: float
+) -> list[tuple[Modality, float, float]]:
+    """From changes in order of time to stretches that cover ``start``..``end`` without a hole."""
     changes: list[tuple[float, Modality]] = [(start, "text")]
-    for event in events:
-        if event.kind == "media.changed":
-            changes.append((min(max(event.at, start), end), json.loads(event.data)["modality"]))
+    changes += [(min(max(at, start), end), modality) for at, modality in reported]
     found: list[tuple[Modality, float, float]] = []
     for (at, modality), (until, _) in zip(changes, [*changes[1:], (end, "text")], strict=True):
         if until - at < 1.0 and len(changes) > 1 and end - start >= 1.0:

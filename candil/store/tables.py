@@ -177,6 +177,22 @@ timeline = Table(
     Column("at", Float, nullable=False),
 )
 
+line_history = Table(
+    "line_history",
+    metadata,
+    Column("consult_id", ForeignKey("consults.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("participant_id", ForeignKey("participants.id"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("down", String(12), nullable=False),
+    Column("up", String(12), nullable=False),
+    Column("down_reason", String(20), nullable=False),
+    Column("up_reason", String(20), nullable=False),
+    Column("down_bps", BigInteger, nullable=False),
+    Column("up_bps", BigInteger, nullable=False),
+    Column("concealed", Float, nullable=False, default=0.0),
+)
+
 messages = Table(
     "messages",
     metadata,

@@ -25,8 +25,8 @@ def map_encounter(context: MappingContext) -> Encounter:
         "reasonCode": [{"text": reason}],
         "diagnosis": [{"condition": context.condition.reference(), "rank": 1}],
     }
-    if record.segments:
-        body["classHistory"] = _class_history(context)
+    if class_history := _class_history(context):
+        body["classHistory"] = class_history
     organization = context.organization()
     if organization is not None:
         body["serviceProvider"] = organization
@@ -45,23 +45,26 @@ def _status_history(context: MappingContext, call: Json) -> list[Json]:
 
 
 def _class_history(context: MappingContext) -> list[Json]:
-    """R4 has no element for the modality: each stretch is class VR with our extension (docs/decisions/0020)."""
+    """R4 has no element for the modality: each stretch is class VR with our extension (docs/decisions/0020).
+    A stretch in which nothing was heard is left out: a hole between two periods."""
     history: list[Json] = []
     for index, segment in enumerate(context.record.segments):
         field = f"segments[{index}]"
-        code, display = codes.lookup(codes.MODALITY_CODES, segment.modality, f"{field}.modality")
+        if segment.modality == codes.INTERRUPTED:
+            continue
         extension = {
             "url": context.target.modality_extension_url,
-            "valueCoding": codes.coding(codes.V3_PARTICIPATION_MODE, code, display),
+            "valueCoding": _modality(context, segment.modality, f"{field}.modality"),
         }
-        history.append(
-            {
-                "extension": [extension],
-                "class": codes.virtual_class(),
-                "period": times.period(segment.start, segment.end, field),
-            }
-        )
+        period = times.period(segment.start, segment.end, field)
+        history.append({"extension": [extension], "class": codes.virtual_class(), "period": period})
     return history
+
+
+def _modality(context: MappingContext, modality: str, field: str) -> Json:
+    if modality in codes.OWN_MODALITY_CODES:
+        return codes.coding(context.target.modality_code_system, *codes.OWN_MODALITY_CODES[modality])
+    return codes.coding(codes.V3_PARTICIPATION_MODE, *codes.lookup(codes.MODALITY_CODES, modality, field))
 
 
 def _physician(context: MappingContext, period: Json) -> Json:

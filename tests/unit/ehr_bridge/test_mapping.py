@@ -6,7 +6,8 @@ import hashlib
 import msgspec
 import pytest
 
-from candil.consults.record import Diagnosis, NextAction, Prescription
+from candil.consults.record import Diagnosis, ModalitySegment, NextAction, Prescription
+from ehr_bridge.note_text import render_note
 from tests.support.fhir_records import checked_bundle, fhir_target, full_record, resources
 
 
@@ -30,6 +31,23 @@ def test_modalities_are_class_history_with_standard_codes() -> None:
     history = only("Encounter")["classHistory"]
     assert [h["extension"][0]["valueCoding"]["code"] for h in history] == ["VIDEOCONF", "PHONE", "ONLINEWRIT"]
     assert {h["class"]["code"] for h in history} == {"VR"}
+
+
+def test_stills_have_a_code_of_our_own_and_a_gap_is_a_hole() -> None:
+    clock = [f"2026-01-02T10:{minute:02}:00-04:00" for minute in (0, 5, 6, 20)]
+    told = zip(("stills", "interrupted", "audio"), clock, clock[1:], strict=False)
+    record = full_record(segments=tuple(ModalitySegment(*stretch) for stretch in told))  # type: ignore[arg-type]
+    (encounter,) = resources(checked_bundle(record), "Encounter")
+    first, second = encounter["classHistory"]
+    assert first["extension"][0]["valueCoding"] == {
+        "system": "https://clinica.example/fhir/CodeSystem/encounter-modality",
+        "code": "stills",
+        "display": "voice with still pictures",
+    }
+    assert (first["period"]["end"], second["period"]["start"]) == (clock[1], clock[2])
+    assert second["extension"][0]["valueCoding"]["code"] == "PHONE"
+    assert f"{clock[1]} – {clock[2]}: línea interrumpida" in render_note(record)
+    assert "voice with still pictures" in render_note(msgspec.structs.replace(record, locale="en"))
 
 
 def test_visit_without_waiting_or_segments() -> None:

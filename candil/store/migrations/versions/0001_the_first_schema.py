@@ -239,6 +239,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_invitations_consult_id'), ['consult_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_invitations_participant_id'), ['participant_id'], unique=False)
 
+    op.create_table('line_history',
+    sa.Column('consult_id', sa.String(length=32), nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=False),
+    sa.Column('participant_id', sa.String(length=32), nullable=False),
+    sa.Column('at', sa.Float(), nullable=False),
+    sa.Column('down', sa.String(length=12), nullable=False),
+    sa.Column('up', sa.String(length=12), nullable=False),
+    sa.Column('down_reason', sa.String(length=20), nullable=False),
+    sa.Column('up_reason', sa.String(length=20), nullable=False),
+    sa.Column('down_bps', sa.BigInteger(), nullable=False),
+    sa.Column('up_bps', sa.BigInteger(), nullable=False),
+    sa.Column('concealed', sa.Float(), nullable=False),
+    sa.ForeignKeyConstraint(['consult_id'], ['consults.id'], name=op.f('fk_line_history_consult_id')),
+    sa.ForeignKeyConstraint(['participant_id'], ['participants.id'], name=op.f('fk_line_history_participant_id')),
+    sa.PrimaryKeyConstraint('consult_id', 'seq', name=op.f('pk_line_history'))
+    )
     op.create_table('messages',
     sa.Column('consult_id', sa.String(length=32), nullable=False),
     sa.Column('seq', sa.Integer(), nullable=False),
@@ -278,6 +294,7 @@ def downgrade() -> None:
 
     op.drop_table('participant_sessions')
     op.drop_table('messages')
+    op.drop_table('line_history')
     with op.batch_alter_table('invitations', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_invitations_participant_id'))
         batch_op.drop_index(batch_op.f('ix_invitations_consult_id'))
