@@ -1,5 +1,7 @@
 """The link model itself: the other simulations are worth what it is worth."""
 
+import itertools
+
 import pytest
 
 from tests.sim.link import Events, GilbertElliott, Link, RandomLoss
@@ -17,7 +19,7 @@ def test_carries_its_rate_and_drops_the_rest() -> None:
     assert len(arrived) * 8000 == pytest.approx(100_000 * 10, rel=0.05)
     assert link.counters.dropped_queue == len(sent) - len(arrived) > 0
     assert link.counters.queue_percentile_s(0.99) <= 0.3
-    assert link.counters.queue_percentile_s(0.5) > 0.2
+    assert link.counters.queue_percentile_s(0.5) > 0.1
 
 
 def test_a_rate_change_in_the_middle_of_a_packet() -> None:
@@ -43,7 +45,7 @@ def test_loss_share(loss: RandomLoss | GilbertElliott) -> None:
 def test_bursts_are_as_long_as_said() -> None:
     link = Link(10_000_000, loss=GilbertElliott(0.1, 15), seed=4)
     fates = [at is None for _, at in _pour(link, 1_000_000, 200)]
-    bursts = sum(1 for before, after in zip(fates, fates[1:], strict=False) if after and not before)
+    bursts = sum(1 for before, after in itertools.pairwise(fates) if after and not before)
     assert sum(fates) / bursts == pytest.approx(15, rel=0.3)
 
 
