@@ -24,14 +24,14 @@ FLAGS = [
 ]  # fmt: skip
 
 HTML = """<!doctype html><title>participant</title><script>
-let pc = null, stream = null;
+let pc = null, stream = null, configuration = {};
 async function capture(audio, video, width, frameRate) {
   stream = await navigator.mediaDevices.getUserMedia(
     {audio, video: video && {width, height: width * 3 / 4, frameRate}});
 }
 async function accept(sdp, rewrite) {
   if (!pc) {
-    pc = new RTCPeerConnection();
+    pc = new RTCPeerConnection(configuration);
     pc.ontrack = event => {
       const element = document.createElement('video');
       element.autoplay = true; element.muted = event.track.kind === 'video';
@@ -70,14 +70,17 @@ async function received() {
 }
 async function sent() {
   const result = {};
-  for (const s of (await pc.getStats()).values()) {
+  const all = await pc.getStats();
+  for (const s of all.values()) {
     if (s.type === 'outbound-rtp') result[s.kind] = {
       bytes: s.bytesSent, packets: s.packetsSent, nack: s.nackCount || 0, pli: s.pliCount || 0,
       target: s.targetBitrate || 0, repaired: s.retransmittedPacketsSent || 0,
       encoded: s.framesEncoded || 0, fps: s.framesPerSecond || 0};
     if (s.type === 'remote-inbound-rtp') result['remote_' + s.kind] = {
       rtt: s.roundTripTime, lost: s.packetsLost, fraction: s.fractionLost};
-    if (s.type === 'candidate-pair' && s.nominated) result.pair = {
+    if (s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded') result.pair = {
+      local: (({protocol, candidateType, relayProtocol}) => ({protocol, candidateType, relayProtocol}))(
+        all.get(s.localCandidateId)),
       state: s.state, rtt: s.currentRoundTripTime, available: s.availableOutgoingBitrate || 0,
       incoming: s.availableIncomingBitrate || 0};
   }
@@ -99,10 +102,10 @@ async def media_server(**changes: Any) -> AsyncIterator[MediaServer]:
 
 
 @asynccontextmanager
-async def chromium(*extra_flags: str) -> AsyncIterator[Browser]:
+async def chromium(*extra_flags: str, executable: str = "/usr/bin/chromium") -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=[*FLAGS, *extra_flags], ignore_default_args=["--mute-audio"]
+            executable_path=executable, args=[*FLAGS, *extra_flags], ignore_default_args=["--mute-audio"]
         )
         try:
             yield browser
