@@ -47,6 +47,6 @@ COPY --from=build /opt/candil /opt/candil
 USER candil
 WORKDIR /var/lib/candil
 VOLUME /var/lib/candil
-EXPOSE 8080/tcp 8081/udp
+EXPOSE 8080/tcp 8081/udp 8081/tcp
 ENTRYPOINT ["candil"]
 CMD ["serve"]

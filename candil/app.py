@@ -38,6 +38,7 @@ from ehr_bridge.aio.worker import DeliveryWorker
 from ehr_bridge.profiles.webhook import WebhookSettings
 from ehr_bridge.targets import Target
 from media.aio.server import MediaServer
+from media.aio.tcp import TcpPortTaken
 from messaging.share import share_texts
 from signaling.aio.service import SignalingService
 from turn import credentials, ice_servers
@@ -133,8 +134,10 @@ async def _open_media(settings: Settings, stack: AsyncExitStack, clock: Clock, i
     try:
         await media.start()
     except OSError as error:
-        where = f"[media] udp_port {settings.media.udp_port} on {settings.media.bind_host}"
-        raise ConfigError("config_media_port", f"{where} {port_advice(error)}") from None
+        wanted = media.config
+        of_tcp = isinstance(error, TcpPortTaken)
+        port = f"tcp_port {wanted.tcp_port}" if of_tcp else f"udp_port {wanted.udp_port}"
+        raise ConfigError("config_media_port", f"[media] {port} on {wanted.bind_host} {port_advice(error)}") from None
     stack.push_async_callback(media.aclose)
     return media
 

@@ -14,6 +14,7 @@ def media_config(settings: Settings) -> MediaConfig:
     return MediaConfig(
         bind_host=settings.media.bind_host,
         udp_port=settings.media.udp_port,
+        tcp_port=settings.media.tcp_port_in_use,
         advertised_addresses=settings.media.advertised_addresses or own_addresses(host),
         max_video_bitrate_bps=settings.media.max_video_bps,
     )

@@ -62,6 +62,8 @@ async def _check_parts(settings: Settings, say: Say) -> None:
     else:
         say(f"pages port {server.port}/tcp", _port(socket.SOCK_STREAM, server.host, server.port))
         say(f"media port {media.udp_port}/udp", _port(socket.SOCK_DGRAM, media.bind_host, media.udp_port))
+        if tcp_port := media.tcp_port_in_use:
+            say(f"media port {tcp_port}/tcp", _port(socket.SOCK_STREAM, media.bind_host, tcp_port))
     if settings.turn.uris:
         await _relay(settings, say, running)
     else:

@@ -86,6 +86,10 @@ def _media(settings: Settings) -> list[str]:
     found: list[str] = []
     if not 0 <= settings.media.udp_port <= 65535:
         found.append("[media] udp_port must be between 0 and 65535.")
+    if not -1 <= settings.media.tcp_port <= 65535:
+        found.append("[media] tcp_port must be between 0 and 65535, or -1 for the same number as udp_port.")
+    elif settings.server.port and settings.media.tcp_port_in_use == settings.server.port:
+        found.append("[media] tcp_port is the port of the pages ([server] port): choose another number, or 0 for none.")
     if not 30_000 <= settings.media.max_video_bps <= 5_000_000:
         found.append("[media] max_video_bps must be between 30000 and 5000000.")
     for address in (settings.media.bind_host, *settings.media.advertised_addresses):

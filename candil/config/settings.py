@@ -120,11 +120,19 @@ class MediaSettings:
 
     bind_host: str = _doc("Address the media port listens on.", "0.0.0.0")  # noqa: S104
     udp_port: int = _doc("UDP port of all media; open it in the firewall. 0: any free one (tests).", 8081)
+    tcp_port: int = _doc(
+        "TCP port of media for networks that drop UDP; open it too. -1: the same number as udp_port. 0: none.", -1
+    )
     advertised_addresses: tuple[str, ...] = _doc(
         "Addresses patients can reach that port at (the public one behind NAT 1:1 first). Empty: this machine's own.",
         (),
     )
     max_video_bps: int = _doc("Most a participant's video may use, bits per second.", 500_000)
+
+    @property
+    def tcp_port_in_use(self) -> int:
+        """0: none."""
+        return self.udp_port if self.tcp_port == -1 else self.tcp_port
 
 
 @dataclass(frozen=True)

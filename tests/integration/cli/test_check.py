@@ -85,7 +85,8 @@ def test_everything_works(
         assert (status, told.splitlines()[-1]) == (0, "Everything works."), told
         relays = [f"relay {uri}" for uri in (coturn.udp_uri, coturn.tcp_uri, coturn.tls_uri)]
         parts = ["configuration", "clock", "database", "Redis", "TLS", f"pages port {installation.port}/tcp"]
-        parts += [f"media port {installation.media_port}/udp", *relays, "EHR historia"]
+        parts += [f"media port {installation.media_port}/{kind}" for kind in ("udp", "tcp")]
+        parts += [*relays, "EHR historia"]
         assert told.splitlines()[:-1] == [f"ok    {part}" for part in parts]
 
         running = installation.start()

@@ -54,6 +54,10 @@ async def test_a_second_one_on_the_same_ports_says_so(installation: Installation
         refused = other.run("serve")
         assert refused.returncode == 2
         assert f"[media] udp_port {other.media_port} on 127.0.0.1 cannot be used" in refused.stderr
+    with socket.create_server(("127.0.0.1", other.media_port)):
+        refused = other.run("serve")
+        assert refused.returncode == 2
+        assert f"[media] tcp_port {other.media_port} on 127.0.0.1 cannot be used" in refused.stderr
 
 
 @pytest.mark.parametrize(

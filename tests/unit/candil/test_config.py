@@ -6,6 +6,7 @@ import pytest
 
 from candil.cli import reference
 from candil.config import load
+from candil.config.settings import MediaSettings
 from candil.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,6 +64,8 @@ def test_file_and_environment_with_the_environment_winning(tmp_path: Path) -> No
         ({"CANDIL_CLINIC_SHORT_NAME": "Clínica muy larga"}, "12 characters"),
         ({"CANDIL_CLINIC_TIME_ZONE": "Mars/Olympus"}, "IANA"),
         ({"CANDIL_MEDIA_ADVERTISED_ADDRESSES": "sfu.example"}, "not an IP address"),
+        ({"CANDIL_MEDIA_TCP_PORT": "-2"}, "tcp_port must be between"),
+        ({"CANDIL_MEDIA_UDP_PORT": "443", "CANDIL_SERVER_PORT": "443"}, "tcp_port is the port of the pages"),
         ({"CANDIL_TURN_URIS": "turn:relay:3478"}, "give secret"),
         ({"CANDIL_TURN_URIS": "stun:relay"}, "must look like turn:"),
         ({"CANDIL_STORAGE_DATABASE_URL": "mysql://x"}, "postgresql://"),
@@ -97,3 +100,8 @@ def test_every_problem_is_told_at_once() -> None:
 def test_the_reference_of_settings_is_current() -> None:
     written = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert written == reference.document(), "run: candil settings > docs/configuration.md"
+
+
+@pytest.mark.parametrize(("tcp_port", "in_use"), [(-1, 4000), (0, 0), (4001, 4001)])
+def test_media_over_tcp_has_the_number_of_udp_unless_told(tcp_port: int, in_use: int) -> None:
+    assert MediaSettings(udp_port=4000, tcp_port=tcp_port).tcp_port_in_use == in_use

@@ -10,7 +10,7 @@ from candil.errors import ConfigError, PeerError
 from media.config import AudioParameters, MediaConfig
 from media.negotiation import Negotiation
 from media.sdp_answer import MAX_SDP_BYTES, read_answer
-from media.sdp_offer import OfferTransport
+from media.sdp_offer import OfferedMedia, OfferTransport, build_offer
 
 TRANSPORT = OfferTransport(1, "ufrag123", "p" * 24, "AA:" * 31 + "AA", ("2001:db8::1", "192.0.2.7"), 4000)
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -61,6 +61,18 @@ def test_offer_has_own_lines_then_a_pair_for_each_publisher() -> None:
     priorities = [int(value) for value in re.findall(r"udp (\d+) ", offer)]
     assert priorities[0] > priorities[1]
     assert len(offer) < 4_600  # at 20 kbit/s each kilobyte costs 0.4 s
+
+
+def test_tcp_candidates_are_passive_and_below_every_udp_candidate() -> None:
+    transport = OfferTransport(1, "ufrag", "password", "AA:BB", ("192.0.2.1", "2001:db8::1"), 4000, tcp_port=4001)
+    offer = build_offer(transport, 1, [OfferedMedia("a0", "audio", "recvonly")], AudioParameters())
+    assert len(re.findall(r"a=candidate:\d+ 1 tcp \d+ \S+ 4001 typ host tcptype passive\r\n", offer)) == 2
+    udp = [int(value) for value in re.findall(r"1 udp (\d+) ", offer)]
+    tcp = [int(value) for value in re.findall(r"1 tcp (\d+) ", offer)]
+    assert min(udp) > max(tcp)
+    assert tcp[1] > tcp[0]  # IPv6 first, as for UDP
+    assert all(priority >> 21 & 7 == 4 for priority in tcp)  # RFC 6544 section 4.2: passive
+    assert len(set(re.findall(r"a=candidate:(\d+) ", offer))) == 4
 
 
 def test_audio_parameters_reach_the_offer() -> None:
@@ -203,6 +215,7 @@ def test_damaged_answers_raise_only_peer_error(data: st.DataObject) -> None:
         lambda: AudioParameters(max_average_bitrate_bps=100),
         lambda: MediaConfig(advertised_addresses=()),
         lambda: MediaConfig(udp_port=70_000),
+        lambda: MediaConfig(tcp_port=-1),
         lambda: MediaConfig(max_participants_per_room=1),
     ],
 )
