@@ -8,6 +8,8 @@ from babel.numbers import format_decimal
 from candil.consults.permissions import Role
 from candil.store.consults import ConsultRow
 from candil.store.participants import ParticipantRow
+from media.adaptation.policy import LadderPolicy
+from media.adaptation.rungs import Rung
 
 Step = Literal[
     "cancelled", "finished", "refused", "declined", "consent", "choose", "check", "waiting", "held", "call", "ended"
@@ -21,6 +23,7 @@ CALL_MINUTES = 15
 # 31 kbit/s at the wire, connection checks and reports are 2 more; video is what the clinic allows, on top of that.
 AUDIO_WIRE_BPS = 33_000
 TEXT_WIRE_BPS = 1_000
+VIDEO_WIRE_SHARE = 1.06  # RTP, UDP and IP headers over the video itself, in packets of about 1 kB
 
 
 def step_of(consult: ConsultRow, participant: ParticipantRow, consent: ConsentState, asked: str = "") -> Step:
@@ -80,13 +83,27 @@ class DataCost:
 
 
 def data_costs(max_video_bps: int, price_per_mb: float, currency: str, locale: str) -> dict[str, DataCost]:
-    """Most that a call of CALL_MINUTES takes by tier, both directions together."""
+    """Most that a call of CALL_MINUTES takes by way of talking, both directions together."""
     wire_bps = {"video": max_video_bps + AUDIO_WIRE_BPS, "audio": AUDIO_WIRE_BPS, "text": TEXT_WIRE_BPS}
-    numbers = "es_VE" if locale == "es" else locale
+    return {tier: _cost(bps, price_per_mb, currency, locale) for tier, bps in wire_bps.items()}
+
+
+def rung_costs(
+    policy: LadderPolicy, max_video_bps: int, price_per_mb: float, currency: str, locale: str
+) -> dict[str, DataCost]:
+    """Most that a call of CALL_MINUTES takes when it stays on a rung, by the rung's name."""
     costs = {}
-    for tier, bps in wire_bps.items():
-        megabytes = 2 * bps * CALL_MINUTES * 60 / 8 / 1e6
-        price = f"{currency} {format_decimal(megabytes * price_per_mb, '#,##0.00', numbers)}" if price_per_mb else ""
-        shown = format_decimal(round(max(megabytes, 1)), locale=numbers)
-        costs[tier] = DataCost(shown, megabytes < 1, price)
+    for rung in list(Rung)[1:]:
+        rule = policy.rule(rung)
+        assert rule is not None
+        video_bps = min(rule.video_max_bitrate_bps, max_video_bps) * VIDEO_WIRE_SHARE
+        wire_bps = rule.audio.wire_bps + video_bps + policy.reserve_bps
+        costs[rung.wire_name] = _cost(wire_bps, price_per_mb, currency, locale)
     return costs
+
+
+def _cost(wire_bps: float, price_per_mb: float, currency: str, locale: str) -> DataCost:
+    numbers = "es_VE" if locale == "es" else locale
+    megabytes = 2 * wire_bps * CALL_MINUTES * 60 / 8 / 1e6
+    price = f"{currency} {format_decimal(megabytes * price_per_mb, '#,##0.00', numbers)}" if price_per_mb else ""
+    return DataCost(format_decimal(round(max(megabytes, 1)), locale=numbers), megabytes < 1, price)

@@ -76,6 +76,7 @@
     });
     watchConnection(room, connection, waiting, go);
     if (!call) lightText(room);
+    else showLine(room);
     sheet(room, chat);
     root.addEventListener("online", () => connection.reconnectNow());
     document.addEventListener("visibilitychange", () => document.hidden || connection.reconnectNow());
@@ -125,6 +126,15 @@
         data.connection = state;
       }
     });
+  }
+
+  /** What the test before found, while they wait. @param {HTMLElement} room */
+  function showLine(room) {
+    const item = /** @type {HTMLElement|null} */ (room.querySelector("[data-line-known]"));
+    const known = Candil.rememberedLine();
+    if (!item || !known || !known.bears) return;
+    item.dataset.result = known.bears;
+    item.hidden = false;
   }
 
   /** Who chose text has a lamp too: one flame, or none without a line. @param {HTMLElement} room */

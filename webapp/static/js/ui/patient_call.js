@@ -8,6 +8,8 @@
 
   const Candil = /** @type {any} */ (root).Candil;
   const SLOW_AFTER_MS = 4000;
+  /** @type {Object<string, {down: string, up: string}|null>} */
+  const LIMITS = { open: null, saving: { down: "stills", up: "stills" }, audio: { down: "audio", up: "audio" } };
 
   class PatientCall {
     /** @param {HTMLElement} room @param {any} connection @param {(step: string) => void} go */
@@ -15,8 +17,11 @@
       this.room = room;
       this.connection = connection;
       this.go = go;
-      this.call = new Candil.Call({ connection });
-      this.tiles = new Candil.Tiles(room, () => (this._find("listen").hidden = false));
+      const line = Candil.rememberedLine();
+      this.call = new Candil.Call({ connection, line, pricePerMb: Number(room.dataset.price) });
+      this.line = new Candil.PatientLine(room, this.call, connection, (/** @type {string} */ mode) => this._mode(mode));
+      this.spending = new Candil.PatientSpending(room, this.call, this.line.words);
+      this.tiles = new Candil.Tiles(room, this.line.words, () => (this._find("listen").hidden = false));
       this.stage = this._find("stage");
       this.lamp = this._find("lamp");
       this.isIn = false;
@@ -44,6 +49,10 @@
       });
       call.on("local", (/** @type {any} */ stream) => this._local(stream));
       call.on("devices", (/** @type {any} */ devices) => this._devices(devices));
+      call.on("line", (/** @type {any} */ news) => {
+        this.tiles.line(news);
+        this._light();
+      });
       call.on("stats", (/** @type {any} */ stats) => this._stats(stats));
       this.connection.on("state", (/** @type {any} */ view) => this.isIn && this._people(view));
       new MutationObserver(() => this._light()).observe(this.room, { attributes: true, attributeFilter: ["data-connection"] });
@@ -56,8 +65,6 @@
       on("camera", () => this._toggleCamera());
       on("leave", () => this.go("left"));
       on("return", () => this.go("call"));
-      on("only-audio", () => this._receiveVideo(false));
-      on("again-video", () => this._receiveVideo(true));
       on("retry-devices", () => this._capture());
       on("listen", () => {
         this._find("listen").hidden = true;
@@ -73,15 +80,25 @@
       if (this.isIn) return;
       this.isIn = true;
       this._showStage("connecting");
+      this._startMode();
       this.call.setReceive({ audio: true, video: this.wantsVideo });
       this.call.join();
       this._capture();
       this._stayAwake();
     }
 
+    /** What this device remembers holds, unless the person came in otherwise this time. */
+    _startMode() {
+      const kept = this.call.limit.reason === "saving" ? "saving" : "open";
+      const mode = this.wantsVideo ? kept : "audio";
+      if (mode !== "saving") this.call.setLimit(LIMITS[mode], "chosen");
+      this.line.showMode(mode);
+    }
+
     exit() {
       if (!this.isIn) return;
       this.isIn = false;
+      this.line.forget();
       this.call.leave();
       this.tiles.clear();
       clearTimeout(this.slowTimer);
@@ -106,8 +123,15 @@
 
     async _toggleCamera() {
       const on = !this.call.camera;
-      if (on && !this.wantsVideo) return this._receiveVideo(true);
+      if (on && !this.wantsVideo) return this._mode("open");
       return this._keep("camera", this.call.setCamera(on));
+    }
+
+    /** How the person wants to go on; this device remembers it. @param {string} mode "open" | "saving" | "audio" */
+    async _mode(mode) {
+      this.call.setLimit(LIMITS[mode], mode === "saving" ? "saving" : "chosen");
+      this.line.showMode(mode);
+      if ((mode !== "audio") !== this.wantsVideo) await this._receiveVideo(mode !== "audio");
     }
 
     /** Voice only, or the picture again; the server keeps the choice. @param {boolean} wanted */
@@ -116,7 +140,6 @@
       this.call.setReceive({ audio: true, video: wanted });
       this.tiles.people(this.connection.view);
       this._light();
-      this._find("lamp").open = false;
       fetch(this.room.dataset.base + "/media", {
         method: "POST",
         credentials: "same-origin",
@@ -134,6 +157,7 @@
     _state(state) {
       if (!this.isIn) return;
       if (state === "connected") this._showStage("");
+      else if (state === "spent") this._showStage("spent");
       else if (state === "path_lost" || state === "rejoining") this._showStage("lost");
       else this._showStage("connecting");
       this._light();
@@ -176,26 +200,21 @@
     _stats(stats) {
       this.tiles.receiving(stats.receiving);
       this.arriving = Object.keys(stats.receiving).some((id) => stats.receiving[id].audio || stats.receiving[id].video);
-      const megabytes = (stats.sentBytes + stats.receivedBytes) / 1e6;
-      this._find("used").hidden = megabytes < 0.1;
-      this._find("mb").textContent = megabytes.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
       this._light();
     }
 
     /** The lamp: three flames with picture, two with voice, one for text, none without a line. */
     _light() {
       const offline = this.room.dataset.connection === "offline";
-    const connected = this.call.state === "connected" && (this.arriving || !offline);
+      const connected = this.call.state === "connected" && (this.arriving || !offline);
       const picture = this.tiles.pictured || (this.call.camera && this.wantsVideo);
       const level = connected ? (picture ? 3 : 2) : offline ? 0 : 1;
-      this.lamp.dataset.level = String(level);
+      this.line.light(level, connected);
       const chosen = connected && !this.wantsVideo;
       const why = level === 3 || !this.isIn ? "" : chosen ? "chosen" : this.trouble ? "no_devices" : connected ? "" : "weak";
       this.lamp.querySelectorAll("[data-why]").forEach((/** @type {HTMLElement} */ text) => {
         text.hidden = text.dataset.why !== why;
       });
-      this._find("only-audio").hidden = !this.wantsVideo;
-      this._find("again-video").hidden = this.wantsVideo;
     }
 
     /** The screen stays on while the call is seen. */

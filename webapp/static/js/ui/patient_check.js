@@ -9,13 +9,8 @@
   const METER_EVERY_MS = 100;
   const QUIET_AFTER_MS = 5000;
   const HEARD_LEVEL = 0.06;
-  const PROBE_BYTES = 50000;
-  const PROBE_SLOW_MS = 3000;
-  const PROBE_LIMIT_MS = 15000;
+  const TEST_SLOW_MS = 3000;
   const RETRY_MS = 10000;
-  const VIDEO_KBPS = 300; // the low video tier with voice, both ways, and room for what the line does next
-  const AUDIO_KBPS = 30;
-  const LONG_RTT_MS = 1200;
 
   /** @param {Element} box */
   function check(box) {
@@ -89,7 +84,7 @@
     find("try").addEventListener("click", start);
     find("tone").addEventListener("click", playTone);
     window.addEventListener("pagehide", () => devices.release());
-    measureLine(find("line"), /** @type {string} */ (data.probe));
+    testLine(find("line"), data);
   }
 
   function openAudio() {
@@ -97,56 +92,21 @@
     return Context ? new Context() : null;
   }
 
-  /** @param {HTMLElement} card @param {string} url */
-  async function measureLine(card, url) {
+  /** Nothing waits for it; whoever goes in before takes along what is known. @param {HTMLElement} card @param {DOMStringMap} data */
+  function testLine(card, data) {
     card.dataset.live = "";
     card.dataset.result = "measuring";
-    const slow = setTimeout(() => (card.dataset.result = "slow"), PROBE_SLOW_MS);
-    try {
-      const rttMs = Math.min((await download(url, 1)).ms, (await download(url, 1)).ms);
-      const body = await download(url, PROBE_BYTES);
-      const kbps = (body.bytes * 8) / Math.max(1, body.ms - rttMs);
-      card.dataset.result = bears(kbps, rttMs);
-    } catch (error) {
-      card.dataset.result = "none";
-      setTimeout(() => measureLine(card, url), RETRY_MS);
-    } finally {
+    const slow = setTimeout(() => (card.dataset.result = "slow"), TEST_SLOW_MS);
+    const test = Candil.testLine({ base: data.base, csrf: data.csrf });
+    window.addEventListener("pagehide", () => {
+      test.stop();
+      Candil.rememberLine(test.result);
+    });
+    test.finished.then((/** @type {any} */ result) => {
       clearTimeout(slow);
-    }
-  }
-
-  /** @param {number} kbps @param {number} rttMs */
-  function bears(kbps, rttMs) {
-    if (kbps >= VIDEO_KBPS && rttMs < LONG_RTT_MS) return "video";
-    return kbps >= AUDIO_KBPS ? "audio" : "text";
-  }
-
-  /**
-   * Bytes that arrived and how long they took. A line too slow for all of them gives what came in time.
-   * @param {string} url
-   * @param {number} bytes
-   * @returns {Promise<{bytes: number, ms: number}>}
-   */
-  function download(url, bytes) {
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      const began = performance.now();
-      let arrived = 0;
-      const done = () => resolve({ bytes: arrived, ms: performance.now() - began });
-      request.open("GET", url + "?bytes=" + bytes);
-      request.responseType = "arraybuffer";
-      request.timeout = PROBE_LIMIT_MS;
-      request.onprogress = (event) => {
-        arrived = event.loaded;
-      };
-      request.onload = () => {
-        arrived = bytes;
-        if (request.status === 200) done();
-        else reject(new Error("probe " + request.status));
-      };
-      request.ontimeout = () => (arrived ? done() : reject(new Error("probe timed out")));
-      request.onerror = () => reject(new Error("probe failed"));
-      request.send();
+      Candil.rememberLine(result);
+      card.dataset.result = result.bears || "none";
+      if (!result.bears) setTimeout(() => testLine(card, data), RETRY_MS);
     });
   }
 

@@ -1,16 +1,18 @@
 /**
  * One tile for everybody else who is in the consult: picture when there is one, always the name.
- *   const tiles = new Candil.Tiles(room, (refused) => ...);   called when the browser refuses to play sound
- *   tiles.people(view); tiles.stream(id, stream); tiles.receiving({id: {audio, video}}); tiles.play();
+ *   const tiles = new Candil.Tiles(room, words, (refused) => ...);   called when the browser refuses to play sound
+ *   tiles.people(view); tiles.stream(id, stream); tiles.receiving({id: {audio, video}}); tiles.line(news); tiles.play();
  */
 (function (root) {
   "use strict";
 
   const Candil = /** @type {any} */ (root).Candil;
 
+  const STILLS = 3; // of Candil.RUNGS
+
   class Tiles {
-    /** @param {HTMLElement} room @param {() => void} onRefused */
-    constructor(room, onRefused) {
+    /** @param {HTMLElement} room @param {any} words @param {() => void} onRefused */
+    constructor(room, words, onRefused) {
       this.room = room;
       this.onRefused = onRefused;
       this.box = /** @type {HTMLElement} */ (room.querySelector("[data-tiles]"));
@@ -19,6 +21,9 @@
       this.tiles = new Map();
       /** @type {Map<string, any>} */
       this.streams = new Map();
+      /** The newest news of everybody's line. @type {Map<string, any>} */
+      this.lines = new Map();
+      this.stills = new Candil.Stills(words);
     }
 
     /** Who is in: those the doctor admitted whose page is here, or whose media is. @param {any} view */
@@ -82,12 +87,29 @@
       }
     }
 
+    /** A picture that the line takes away goes at once; one that comes shows itself. @param {any} news of media.line */
+    line(news) {
+      this.lines.set(news.participant, news);
+      for (const [id, tile] of this.tiles) {
+        if (this._flow(id) < STILLS) this._picture(id, false);
+        this.stills.mark(tile, this._flow(id) === STILLS);
+      }
+    }
+
+    /** @param {string} id @returns {number} the rung that reaches us of somebody; the highest while it is not known */
+    _flow(id) {
+      const ours = this.lines.get(String(this.room.dataset.me));
+      const theirs = this.lines.get(id);
+      const at = (/** @type {string} */ rung) => Candil.RUNGS.indexOf(rung);
+      return Math.min(ours ? at(ours.down.rung) : Infinity, theirs ? at(theirs.up.rung) : Infinity);
+    }
+
     /** No picture of whoever sends none, and none at all on voice only: a last frame would look like a frozen line.
      * @param {string} id @param {boolean} pictured */
     _picture(id, pictured) {
       const tile = this.tiles.get(id);
       if (!tile) return;
-      const wanted = this.room.dataset.media === "video" && tile.dataset.sends === "true";
+      const wanted = this.room.dataset.media === "video" && tile.dataset.sends === "true" && this._flow(id) >= STILLS;
       tile.classList.toggle("pictured", pictured && wanted);
     }
 
@@ -98,6 +120,7 @@
 
     clear() {
       this.streams.clear();
+      this.lines.clear();
       for (const tile of this.tiles.values()) tile.remove();
       this.tiles.clear();
     }
