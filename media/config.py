@@ -17,6 +17,8 @@ class AudioParameters:
     """Off by default: a clinician may listen for breath and coughs that discontinuous transmission would cut."""
     use_inband_fec: bool = True
     """A lost packet is repaired from the next one."""
+    narrowband: bool = False
+    """Telephone band only (``maxplaybackrate`` 8000): for the lowest rates, where bits for more are missing."""
     level_extension: bool = False
     """Ask for RFC 6464 audio levels: 8 bytes more per packet, both ways."""
 
@@ -46,6 +48,11 @@ class MediaConfig:
     audio: AudioParameters = field(default_factory=AudioParameters)
     max_video_bitrate_bps: int = 500_000
     """Cap on a participant's camera, sent as REMB: standard definition."""
+    downlink_estimator: str = "transport_cc"
+    """What a participant's downlink is measured by: ``transport_cc`` (our own estimate from the browser's
+    feedback on every packet) or ``remb`` (the browser's estimate; for comparison)."""
+    audio_nack: bool = True
+    """Lost audio is asked for again while the round trip allows."""
     max_participants_per_room: int = 6
     max_sessions: int = 400
     """Bound on media sessions of the whole server."""
@@ -73,5 +80,7 @@ class MediaConfig:
             raise ConfigError("media_port", "the media UDP port must be 0 to 65535")
         if not 0 <= self.tcp_port <= 65535:
             raise ConfigError("media_port", "the media TCP port must be 0 to 65535")
+        if self.downlink_estimator not in ("transport_cc", "remb"):
+            raise ConfigError("media_estimator", "the downlink estimator must be transport_cc or remb")
         if not 2 <= self.max_participants_per_room <= 16:
             raise ConfigError("media_participants", "a room holds 2 to 16 participants")

@@ -1,5 +1,6 @@
 """RTCP of one session: what its messages change, and the reports it is due. Pure; the session sends."""
 
+from dataclasses import replace
 from typing import Any
 
 from media import rtcp, rtp
@@ -10,8 +11,14 @@ REPORT_INTERVAL_S = 1.0
 """While video flows, and for the first reports, which lip sync waits for."""
 AUDIO_REPORT_INTERVAL_S = 2.5
 """With audio alone: each compound is about 100 bytes, and the line is thin."""
+THIN_REPORT_INTERVAL_S = 5.0
+"""With audio alone, when feedback to this participant was made rare because the line is thin."""
 FEEDBACK_INTERVAL_S = 0.08
 """Less than the server's tick: one message a tick while video flows."""
+THIN_FEEDBACK_INTERVAL_S = 0.2
+"""From this interval of transport feedback on, a participant's downlink is thin."""
+BRAKE_BPS = 30_000
+"""Cap told to a camera that should send nothing, until the page has stopped it: no browser goes lower."""
 MAX_RTT_S = 10.0
 
 
@@ -24,11 +31,13 @@ class RoundTrip:
         self.rtt_s = DEFAULT_RTT_S
         self.measured = False
 
-    def add(self, sample_s: float) -> None:
+    def add(self, sample_s: float) -> bool:
+        """False when the sample cannot be true."""
         if not 0 <= sample_s <= MAX_RTT_S:
-            return
+            return False
         self.rtt_s = self.rtt_s * 0.75 + sample_s * 0.25 if self.measured else max(sample_s, 0.001)
         self.measured = True
+        return True
 
 
 class RateMeter:
@@ -52,14 +61,17 @@ def compact_ntp(ntp_s: float) -> int:
 
 def handle_rtcp(session: Any, data: bytes, now: float, ntp_now_s: float) -> None:
     """Apply one decrypted compound that came from ``session``'s peer."""
+    reported = False
     for message in rtcp.parse_compound(data):
-        if isinstance(message, rtcp.ReportBlock):
-            _note_report_block(session, message, ntp_now_s)
+        if isinstance(message, rtcp.TransportFeedback):
+            session.downlink_control.on_feedback(message.fci, now)
+        elif isinstance(message, rtcp.ReportBlock):
+            reported |= _note_report_block(session, message, now, ntp_now_s)
         elif isinstance(message, rtcp.SenderReport):
             _note_sender_report(session, message, now, ntp_now_s)
         elif isinstance(message, rtcp.Nack):
             sink = session.sinks_by_ssrc.get(message.media_ssrc)
-            if sink is not None and sink.kind == rtp.VIDEO:
+            if sink is not None:
                 session.repeat_packets(sink, message.seqs, now)
         elif isinstance(message, rtcp.KeyframeRequest):
             sink = session.sinks_by_ssrc.get(message.media_ssrc)
@@ -68,16 +80,22 @@ def handle_rtcp(session: Any, data: bytes, now: float, ntp_now_s: float) -> None
                 sink.source.session.request_keyframe(now)
         elif isinstance(message, rtcp.Remb):
             session.remb_bps = message.bitrate_bps
+            session.downlink_control.on_remb(message.bitrate_bps, now)
+    if reported:
+        worst = max((sink.fraction_lost for sink in session.sinks_by_ssrc.values() if sink.attached), default=0)
+        session.downlink_control.on_report(worst / 256, now)
 
 
-def _note_report_block(session: Any, block: rtcp.ReportBlock, ntp_now_s: float) -> None:
+def _note_report_block(session: Any, block: rtcp.ReportBlock, now: float, ntp_now_s: float) -> bool:
     sink = session.sinks_by_ssrc.get(block.ssrc)
     if sink is None:
-        return
+        return False
     sink.note_report(block)
     if block.lsr:
-        elapsed = (compact_ntp(ntp_now_s) - block.lsr - block.dlsr) & 0xFFFFFFFF
-        session.round_trip.add(elapsed / 65536)
+        elapsed_s = ((compact_ntp(ntp_now_s) - block.lsr - block.dlsr) & 0xFFFFFFFF) / 65536
+        if session.round_trip.add(elapsed_s):
+            session.downlink_control.on_rtt(elapsed_s, now)
+    return True
 
 
 def _note_sender_report(session: Any, report: rtcp.SenderReport, now: float, ntp_now_s: float) -> None:
@@ -91,7 +109,7 @@ def _note_sender_report(session: Any, report: rtcp.SenderReport, now: float, ntp
 
 def build_reports(session: Any, now: float, ntp_now_s: float) -> bytes:
     """One compound: sender reports of what the peer gets, report blocks on what it sends, CNAMEs, REMB."""
-    blocks = [block for uplink in session.uplinks.values() if (block := uplink.report_block(now)) is not None]
+    blocks = [block for uplink in session.uplinks.values() if (block := _report_block(uplink, now)) is not None]
     parts: list[bytes] = []
     names: dict[int, str] = {}
     for sink in session.sinks_by_ssrc.values():
@@ -106,8 +124,23 @@ def build_reports(session: Any, now: float, ntp_now_s: float) -> bytes:
     parts.append(rtcp.source_description(names))
     video: Uplink = session.uplinks[rtp.VIDEO]
     if video.ssrc and video.active:
-        parts.append(rtcp.remb(session.feedback_ssrc, session.max_video_bitrate_bps, [video.ssrc]))
+        parts.append(cap(session))
     return b"".join(parts)
+
+
+def cap(session: Any) -> bytes:
+    """REMB: the most that the peer's camera may send."""
+    bitrate_bps = max(BRAKE_BPS, session.max_video_bitrate_bps)
+    return rtcp.remb(session.feedback_ssrc, bitrate_bps, [session.uplinks[rtp.VIDEO].ssrc])
+
+
+def _report_block(uplink: Uplink, now: float) -> rtcp.ReportBlock | None:
+    """Audio is reported as lost as its worst listener has it: its encoder protects it by that number."""
+    block = uplink.report_block(now)
+    if block is None or uplink.is_video or not uplink.sinks:
+        return block
+    worst = max(sink.loss_before_repair for sink in uplink.sinks)
+    return replace(block, fraction_lost=max(block.fraction_lost, min(255, round(worst * 256))))
 
 
 def _sender_report(sink: Downlink, ntp_now_s: float) -> rtcp.SenderReport | None:
@@ -132,4 +165,7 @@ def report_interval_s(session: Any) -> float:
     video = session.uplinks[rtp.VIDEO].active or any(
         sink.attached and sink.kind == rtp.VIDEO for sink in session.sinks_by_ssrc.values()
     )
-    return REPORT_INTERVAL_S if video or session.reports_sent < 4 else AUDIO_REPORT_INTERVAL_S
+    if video or session.reports_sent < 4:
+        return REPORT_INTERVAL_S
+    thin = session.feedback_interval_s >= THIN_FEEDBACK_INTERVAL_S
+    return THIN_REPORT_INTERVAL_S if thin else AUDIO_REPORT_INTERVAL_S

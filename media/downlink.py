@@ -21,11 +21,11 @@ class Downlink:
     """``session`` is the receiving session; the fast path uses its ``path`` and ``protect``."""
 
     __slots__ = (
-        "_base_in", "_packets_before", "_repeated_at", "_resume_at", "_resume_picture",
+        "_base_in", "_packets_before", "_repeated_at", "_reported", "_resume_at", "_resume_picture",
         "_resume_seq", "_resume_tl0", "_resume_ts", "attached", "bytes", "fraction_lost", "jitter",
-        "kind", "packets", "packets_lost", "picture_shift", "publisher", "repeat_budget",
-        "repeated", "rtx_seq", "rtx_ssrc", "seq_shift", "session", "source", "ssrc", "tl0_shift",
-        "ts_shift", "wanted",
+        "kind", "loss_before_repair", "packets", "packets_lost", "picture_shift", "publisher", "repeat_budget",
+        "repeated", "rtx_seq", "rtx_ssrc", "seq_shift", "session", "source", "ssrc", "starved",
+        "tl0_shift", "ts_shift", "wanted",
     )  # fmt: skip
 
     def __init__(self, session: Any, publisher: str, kind: str, ssrc: int, rtx_ssrc: int) -> None:
@@ -37,11 +37,16 @@ class Downlink:
         self.source: Uplink | None = None
         self.attached = False
         self.wanted = True
+        self.starved = False
+        """Its video waited too long and was dropped: nothing until the line is clear again."""
         self.seq_shift = self.ts_shift = self.picture_shift = self.tl0_shift = 0
         self.packets = self.bytes = self.repeated = 0
         self.rtx_seq = 0
         self.repeat_budget = MAX_REPEATS_PER_TICK
         self.fraction_lost = self.packets_lost = self.jitter = 0
+        self.loss_before_repair = 0.0
+        """Share of packets lost on the way to this receiver, 0..1, counting those that were sent again."""
+        self._reported = (0, 0)
         self._repeated_at: dict[int, float] = {}
         self._base_in = self._packets_before = 0
         self._resume_seq: int | None = None
@@ -62,15 +67,22 @@ class Downlink:
         self._repeated_at.clear()
 
     def detach(self, now: float) -> None:
-        """Stop forwarding; remembers where to continue. Costs nothing while stopped."""
+        """Stop forwarding; remembers where to continue. Costs nothing while stopped.
+
+        Packets that wait in the receiver's pacer are given up, and continued over as if they had never been.
+        """
         source = self.source
         if not self.attached or source is None:
             return
         self.attached = False
-        self._resume_seq = (source.highest + self.seq_shift + 1) & rtp.SEQ_MASK
-        self._resume_ts = (source.last_ts + self.ts_shift) & rtp.TS_MASK
         self._resume_at = now
-        descriptor = source.last_descriptor() if self.kind == rtp.VIDEO else None
+        unsent = self.session.pacer.take(self)
+        seq, ts = (source.highest + 1, source.last_ts) if unsent is None else (unsent.seq, unsent.ts)
+        self._resume_seq = (seq + self.seq_shift) & rtp.SEQ_MASK
+        self._resume_ts = (ts + self.ts_shift) & rtp.TS_MASK
+        if self.kind != rtp.VIDEO:
+            return
+        descriptor = source.last_descriptor() if unsent is None else vp8.parse_descriptor(unsent.payload)
         if descriptor is not None:
             self._resume_picture = descriptor.picture_id + self.picture_shift + 1
             self._resume_tl0 = descriptor.tl0_index + self.tl0_shift + 1
@@ -107,6 +119,10 @@ class Downlink:
         self.repeated += 1
         return packet
 
+    def newest_timestamp(self) -> int:
+        """In this receiver's stream; some number before there was any."""
+        return 0 if self.source is None else (self.source.last_ts + self.ts_shift) & rtp.TS_MASK
+
     def source_ntp_offset_s(self) -> float | None:
         """Server NTP time less the publishing session's, None before its first sender report."""
         return None if self.source is None else self.source.session.ntp_offset_s
@@ -127,3 +143,6 @@ class Downlink:
 
     def note_report(self, block: ReportBlock) -> None:
         self.fraction_lost, self.packets_lost, self.jitter = block.fraction_lost, block.packets_lost, block.jitter
+        packets, repeated = self.packets - self._reported[0], self.repeated - self._reported[1]
+        self._reported = (self.packets, self.repeated)
+        self.loss_before_repair = max(block.fraction_lost / 256, min(1.0, repeated / packets) if packets else 0.0)

@@ -11,9 +11,11 @@ REORDER_S = 0.010
 class MissingPackets:
     """Sequence numbers of one source that have not come. Times in seconds of any one clock."""
 
-    __slots__ = ("_missing", "gave_up")
+    __slots__ = ("_max_tries", "_missing", "_reorder_s", "gave_up")
 
-    def __init__(self) -> None:
+    def __init__(self, max_tries: int = MAX_TRIES, reorder_s: float = REORDER_S) -> None:
+        self._max_tries = max_tries
+        self._reorder_s = reorder_s
         self._missing: dict[int, tuple[int, float]] = {}  # seq -> (tries so far, next try)
         self.gave_up = 0
 
@@ -26,7 +28,7 @@ class MissingPackets:
             self._missing.clear()
             return False
         for offset in range(count):
-            self._missing[(first + offset) & 0xFFFF] = (0, now + REORDER_S)
+            self._missing[(first + offset) & 0xFFFF] = (0, now + self._reorder_s)
         return True
 
     def remove(self, seq: int) -> int:
@@ -35,12 +37,12 @@ class MissingPackets:
         return -1 if entry is None else entry[0]
 
     def due(self, now: float, rtt_s: float) -> list[int]:
-        """Numbers to ask for now, oldest first. Each is asked again after one round trip, at most eight times."""
+        """Numbers to ask for now, oldest first; each again after a round trip, at most ``max_tries`` times."""
         seqs: list[int] = []
         for seq, (tries, at) in list(self._missing.items()):
             if at > now:
                 continue
-            if tries >= MAX_TRIES:
+            if tries >= self._max_tries:
                 del self._missing[seq]
                 self.gave_up += 1
                 continue

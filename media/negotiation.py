@@ -55,8 +55,14 @@ class Negotiation:
         self._used_ssrcs.add(ssrc)
         return ssrc
 
-    def set_audio(self, audio: AudioParameters) -> None:
+    def set_audio(self, audio: AudioParameters, *, offer: bool = True) -> None:
+        """For the next offer; ``offer=False``: the page applies it by itself, no offer is due for its sake."""
         self._audio = audio
+        if offer:
+            return
+        self._outstanding_audio = audio
+        if self._offered is not None:
+            self._offered = (self._offered[0], audio)
 
     def set_publishers(self, publishers: list[str]) -> None:
         """Give each publisher a pair of m-lines; those who left free theirs."""

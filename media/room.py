@@ -77,7 +77,7 @@ class Room:
             sink = session.downlink(publisher, source.kind)
             if sink is None:
                 continue
-            if not (session.connected and sink.wanted):
+            if not (session.connected and sink.wanted) or sink.starved:
                 sink.detach(now)
             elif sink.attached and sink.source is source:
                 sinks.append(sink)

@@ -65,11 +65,18 @@ class Remb:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportFeedback:
+    """When packets with transport-wide numbers arrived; ``fci`` as it came."""
+
+    fci: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     ssrcs: tuple[int, ...]
 
 
-Message = SenderReport | ReportBlock | Nack | KeyframeRequest | Remb | Bye
+Message = SenderReport | ReportBlock | Nack | KeyframeRequest | Remb | TransportFeedback | Bye
 
 
 def parse_compound(data: bytes) -> list[Message]:
@@ -104,6 +111,8 @@ def _parse(kind: int, count: int, body: bytes) -> Iterable[Message]:
         return [Bye(struct.unpack_from(f"!{count}I", body))]
     if kind == RTPFB and count == FMT_NACK:
         return [_parse_nack(body)]
+    if kind == RTPFB and count == FMT_TRANSPORT_CC:
+        return [TransportFeedback(body[8:])]
     if kind == PSFB and count == FMT_PLI:
         return [KeyframeRequest(struct.unpack_from("!II", body)[1])]
     if kind == PSFB and count == FMT_FIR:

@@ -18,6 +18,9 @@ VIDEO = "video"
 KINDS = (AUDIO, VIDEO)
 CLOCK_RATE_HZ = {AUDIO: 48_000, VIDEO: 90_000}
 
+IP_UDP_BYTES = 28
+"""Headers of a datagram on an IPv4 line; IPv6 adds 20."""
+
 SEQ_MASK = 0xFFFF
 TS_MASK = 0xFFFFFFFF
 

@@ -47,6 +47,9 @@ class OfferTransport:
     addresses: tuple[str, ...]
     port: int
     tcp_port: int = 0
+    stamped: bool = True
+    """What we send carries transport-wide numbers; otherwise abs-send-time."""
+    audio_nack: bool = True
 
 
 def is_name(text: str) -> bool:
@@ -69,7 +72,7 @@ def build_offer(transport: OfferTransport, version: int, media: list[OfferedMedi
         "a=setup:actpass",
     ]
     for index, line in enumerate(media):
-        lines += _audio_lines(line, audio) if line.kind == rtp.AUDIO else _video_lines(line)
+        lines += _audio_lines(line, audio, transport) if line.kind == rtp.AUDIO else _video_lines(line, transport)
         if index == 0:
             lines += _candidates(transport)
     return "\r\n".join(lines) + "\r\n"
@@ -93,16 +96,23 @@ def _candidates(transport: OfferTransport) -> list[str]:
     return [*lines, "a=end-of-candidates"]
 
 
-def _audio_lines(line: OfferedMedia, audio: AudioParameters) -> list[str]:
+def _audio_lines(line: OfferedMedia, audio: AudioParameters, transport: OfferTransport) -> list[str]:
     fmtp = f"maxaveragebitrate={audio.max_average_bitrate_bps};minptime=10;stereo=0"
     fmtp += f";useinbandfec={int(audio.use_inband_fec)};usedtx={int(audio.use_dtx)}"
+    if audio.narrowband:
+        fmtp += ";maxplaybackrate=8000"
     extensions = [rtp.EXT_AUDIO_LEVEL] if audio.level_extension else []
     if line.direction == RECEIVE:
         extensions.insert(0, rtp.EXT_MID)
+    feedback = ["nack"] if transport.audio_nack else []
+    if line.direction == SEND and transport.stamped:
+        extensions.append(rtp.EXT_TRANSPORT_CC)
+        feedback.append("transport-cc")
     return [
         *_head(line, f"{rtp.PT_OPUS}"),
         f"a=rtpmap:{rtp.PT_OPUS} opus/48000/2",
         f"a=fmtp:{rtp.PT_OPUS} {fmtp}",
+        *(f"a=rtcp-fb:{rtp.PT_OPUS} {item}" for item in feedback),
         f"a=ptime:{audio.ptime_ms}",
         f"a=maxptime:{max(audio.ptime_ms, 60)}",
         *_extensions(extensions),
@@ -110,13 +120,16 @@ def _audio_lines(line: OfferedMedia, audio: AudioParameters) -> list[str]:
     ]
 
 
-def _video_lines(line: OfferedMedia) -> list[str]:
-    feedback = ["nack", "nack pli", "goog-remb"]
+def _video_lines(line: OfferedMedia, transport: OfferTransport) -> list[str]:
+    feedback = ["nack", "nack pli"]
     if line.direction == RECEIVE:
-        feedback.append("transport-cc")
+        feedback += ["goog-remb", "transport-cc"]
         extensions = [rtp.EXT_MID, rtp.EXT_TRANSPORT_CC]
+    elif transport.stamped:
+        feedback += ["ccm fir", "transport-cc"]
+        extensions = [rtp.EXT_TRANSPORT_CC]
     else:
-        feedback.append("ccm fir")
+        feedback += ["ccm fir", "goog-remb"]
         extensions = [rtp.EXT_ABS_SEND_TIME]
     return [
         *_head(line, f"{rtp.PT_VP8} {rtp.PT_RTX}"),

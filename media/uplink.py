@@ -6,6 +6,7 @@ Fields are plain attributes, read and written by the RTP fast path in ``forwarde
 from typing import TYPE_CHECKING, Any
 
 from media import rtp, vp8
+from media.congestion.uplink import UplinkSample
 from media.nack import MissingPackets
 from media.rtcp import ReportBlock, SenderReport
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 HISTORY_PACKETS = 512
 """Packets kept for retransmission, a power of two: eight seconds of 500 kbit/s video."""
+AUDIO_HISTORY_PACKETS = 64
+"""The same for audio: four seconds at 60 ms; what is older no jitter buffer waits for."""
+AUDIO_TRIES = 2
+"""How often lost audio is asked for: after a third try its time is over."""
+MAX_AUDIO_GAP = 8
+"""Longer gaps of audio are an outage: asking for them would only delay what comes next."""
 MAX_JUMP = 3_000
 """A larger jump of sequence numbers is a new start of the source (RFC 3550 appendix A.1)."""
 DEFAULT_RTT_S = 0.2
@@ -23,10 +30,11 @@ class Uplink:
     """Times are seconds of the server's monotonic clock."""
 
     __slots__ = (
-        "_expected_prior", "_first_seq", "_keyframe_at", "_keyframe_wanted", "_received_prior", "_sr",
-        "_sr_at", "active", "audio_level", "bytes", "clock_rate", "cycles", "fraction_lost", "highest", "history",
-        "jitter", "keyframe_requests", "kind", "last_at", "last_ts", "missing", "next_nack_at", "packets",
-        "payload_type", "received", "retransmitted", "rtx_ssrc", "session", "sinks", "ssrc", "transit", "waiting",
+        "_expected_prior", "_first_seq", "_keyframe_at", "_keyframe_wanted", "_lost_before", "_received_prior",
+        "_sampled_transit", "_sr", "_sr_at", "active", "audio_level", "bytes", "clock_rate", "cycles",
+        "fraction_lost", "highest", "history", "history_mask", "is_video", "jitter", "keyframe_requests", "kind",
+        "last_at", "last_ts", "missing", "next_nack_at", "packets", "payload_type", "received", "retransmitted",
+        "rtx_ssrc", "session", "sinks", "ssrc", "transit", "waiting",
     )  # fmt: skip
 
     def __init__(self, session: Any, kind: str) -> None:
@@ -39,8 +47,13 @@ class Uplink:
         self.sinks: list[Downlink] = []
         self.waiting: list[Downlink] = []
         """Video receivers that get nothing until the next key frame."""
-        self.history: list[bytes | None] = [None] * (HISTORY_PACKETS if kind == rtp.VIDEO else 0)
-        self.missing = MissingPackets()
+        self.is_video = kind == rtp.VIDEO
+        packets = HISTORY_PACKETS if self.is_video else AUDIO_HISTORY_PACKETS
+        self.history: list[bytes | None] = [None] * packets
+        self.history_mask = packets - 1
+        self.missing = MissingPackets() if self.is_video else MissingPackets(AUDIO_TRIES, reorder_s=0.0)
+        self._lost_before = 0
+        self._sampled_transit: float | None = None
         self.packets = self.bytes = self.retransmitted = self.keyframe_requests = 0
         self.active = False
         self.fraction_lost = 0
@@ -50,11 +63,13 @@ class Uplink:
         self._keyframe_wanted = False
         self._sr: SenderReport | None = None
         self._sr_at = 0.0
+        self.highest = -1
         self.start(0)
         self.highest = -1
 
     def start(self, seq: int) -> None:
         """Begin counting anew at ``seq``: the first packet, or a source that restarted."""
+        self._lost_before = self.lost
         self._first_seq = self.highest = seq
         self.cycles = 0
         self.received = 0
@@ -65,9 +80,26 @@ class Uplink:
         self.missing.clear()
         self.history = [None] * len(self.history)
 
+    @property
+    def lost(self) -> int:
+        """Packets that did not come, or only when asked for, since the session began."""
+        if self.highest < 0:
+            return self._lost_before
+        return self._lost_before + self.cycles + self.highest - self._first_seq + 1 - self.received
+
+    def sample(self) -> UplinkSample | None:
+        """Totals for the observer of this line; None before any packet."""
+        if self.highest < 0:
+            return None
+        transit, before = self.transit, self._sampled_transit
+        if before is not None:  # RTP timestamps wrap round
+            transit += round((before - transit) / (rtp.TS_MASK + 1)) * (rtp.TS_MASK + 1)
+        self._sampled_transit = transit
+        return UplinkSample(self.packets, self.bytes, self.lost, transit / self.clock_rate, self.last_at)
+
     def stored(self, seq: int) -> bytes | None:
         """The packet with that number, if it is still in the history."""
-        packet = self.history[seq & (HISTORY_PACKETS - 1)] if self.history else None
+        packet = self.history[seq & self.history_mask]
         if packet is None or (packet[2] << 8 | packet[3]) != seq:
             return None
         return packet

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from candil.clock import Clock
 from candil.errors import NotFound, TooMany
@@ -17,6 +17,7 @@ from media import control, rtp, stun
 from media.aio.aiortc_private import PacketBuffer, RTCCertificate, sha256_fingerprint, srtp_protect
 from media.aio.paths import Path
 from media.aio.session import MAX_SSRCS, MediaSession
+from media.aio.short_timer import ShortTimer
 from media.aio.tcp import TcpPort, TcpPortTaken
 from media.aio.udp import UdpSocket, open_sockets
 from media.config import MediaConfig
@@ -26,6 +27,9 @@ from media.listener import SessionListener
 from media.negotiation import Negotiation
 from media.room import Room
 from media.sdp_offer import OfferTransport, is_name
+
+if TYPE_CHECKING:
+    from media.adaptation.orders import LineHint
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,7 @@ class MediaServer:
         )
         self._timer: asyncio.TimerHandle | None = None
         self._ticked_at = 0.0
+        self.short_timer = ShortTimer()
         self._closing: set[asyncio.Task[None]] = set()
         self._drops = {"unknown": 0, "size": 0, "stun": 0, "srtp": 0, "rate": 0}
 
@@ -87,6 +92,7 @@ class MediaServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.short_timer.close()
         self.tcp.close()
         for udp in self._sockets:
             udp.close()
@@ -94,7 +100,9 @@ class MediaServer:
 
     # Sessions
 
-    def open_session(self, room_id: str, participant_id: str, listener: SessionListener) -> MediaSession:
+    def open_session(
+        self, room_id: str, participant_id: str, listener: SessionListener, hint: "LineHint | None" = None
+    ) -> MediaSession:
         """A new session; its first offer follows on the next turn of the loop.
 
         An older session of the participant lives on until this one connects, at most
@@ -112,7 +120,7 @@ class MediaServer:
             raise TooMany("room_full", "the room is full", retry_after_s=30)
         if room is None:
             room = self._rooms[room_id] = Room(room_id)
-        session = self._make_session(room, participant_id, listener)
+        session = self._make_session(room, participant_id, listener, hint)
         self._by_ufrag[session.ice.ufrag] = session
         room.add(session)
         self._replace_older(room, session)
@@ -122,7 +130,9 @@ class MediaServer:
             self._timer = self._loop.call_later(TICK_S, self._tick)
         return session
 
-    def _make_session(self, room: Room, participant_id: str, listener: SessionListener) -> MediaSession:
+    def _make_session(
+        self, room: Room, participant_id: str, listener: SessionListener, hint: "LineHint | None"
+    ) -> MediaSession:
         ufrag = self._ids.new_secret()[-8:]
         password = self._ids.new_secret().ljust(24, "0")[-32:]
         transport = OfferTransport(
@@ -133,6 +143,8 @@ class MediaServer:
             addresses=self.config.advertised_addresses,
             port=self.port,
             tcp_port=self.tcp.port,
+            stamped=self.config.downlink_estimator == "transport_cc",
+            audio_nack=self.config.audio_nack,
         )
         negotiation = Negotiation(transport, self.config.audio, lambda: secrets.randbits(32))
         return MediaSession(
@@ -143,6 +155,7 @@ class MediaServer:
             self._ids.new_id("med"),
             IceLite(ufrag, password),
             negotiation,
+            hint,
         )
 
     def _replace_older(self, room: Room, newest: MediaSession) -> None:
@@ -240,7 +253,7 @@ class MediaServer:
                     self._drops["unknown"] += 1
                     continue
                 session = path.session
-                if session.packets_left <= 0 or session.bytes_left <= 0:
+                if session.packets_in >= session.packets_limit or session.bytes_in >= session.bytes_limit:
                     self._drops["rate"] += 1
                     continue
                 if 191 < view[1] < 224:
@@ -254,8 +267,8 @@ class MediaServer:
                     self._drops["srtp"] += 1
                     continue
                 # Only what proved genuine counts, so that a spoofer cannot use up the peer's share.
-                session.packets_left -= 1
-                session.bytes_left -= size
+                session.packets_in += 1
+                session.bytes_in += size
                 path.heard_at = now
                 if session.path_lost:
                     session.heard(now)
@@ -283,8 +296,8 @@ class MediaServer:
             self._drops["srtp"] += 1
             return
         session.seen_ssrcs.add(ssrc)
-        session.packets_left -= 1
-        session.bytes_left -= size
+        session.packets_in += 1
+        session.bytes_in += size
         path.heard_at = now
         session.heard(now)
         control.handle_rtcp(session, bytes(self.rx.view[:plain]), now, self.ntp_s(now))
@@ -304,7 +317,10 @@ class MediaServer:
             return
         if reply.authenticated:
             udp.paths[address] = path
+            session.packets_in += 1
+            session.bytes_in += len(data)
             session.learn_path(path, reply.evicted, now)
+        session.wire_down_other += len(reply.response) + rtp.IP_UDP_BYTES
         self.send_on(path, reply.response)
 
     def _tick(self) -> None:

@@ -11,15 +11,20 @@ from media.aio.aiortc_private import DtlsAssociation, InPlace
 from media.aio.dtls import Dtls
 from media.aio.paths import Path
 from media.config import AudioParameters
+from media.congestion.downlink import DownlinkControl
+from media.congestion.uplink import UplinkObserver, UplinkSample
 from media.downlink import MAX_REPEATS_PER_TICK, Downlink
 from media.ice import IceLite
 from media.listener import SessionListener
 from media.negotiation import Negotiation
+from media.receiving import Receiving
 from media.sdp_offer import OfferedMedia
 from media.transport_cc import FeedbackRecorder
 from media.uplink import Uplink
 
 if TYPE_CHECKING:
+    from media.adaptation.orders import LineHint, LineNews, PublishOrder
+    from media.adaptation.rungs import Rung
     from media.aio.server import MediaServer
 
 log = logging.getLogger(__name__)
@@ -28,11 +33,16 @@ MAX_SSRCS = 32
 """SSRCs accepted from one peer in the life of a session: libsrtp keeps state for each."""
 
 
+SLOW_TICK_S = 0.19
+"""Every other tick of the server."""
+MAX_AUDIO_REPAIR_RTT_S = 0.5
+
+
 def _not_ready(_length: int) -> int:
     return -1
 
 
-class MediaSession:
+class MediaSession(Receiving):
     """Made by ``MediaServer.open_session``. Public: the fields and methods up to ``statistics``.
 
     The page answers the first offer with its own tracks on ``a0`` and ``v0``; a page that starts without
@@ -41,7 +51,7 @@ class MediaSession:
 
     def __init__(
         self, server: "MediaServer", room_: "room.Room", participant_id: str, listener: SessionListener,
-        session_id: str, ice: IceLite, negotiation: Negotiation,
+        session_id: str, ice: IceLite, negotiation: Negotiation, hint: "LineHint | None" = None,
     ) -> None:  # fmt: skip
         self.id = session_id
         self.room_id = room_.id
@@ -69,12 +79,14 @@ class MediaSession:
         self.seen_ssrcs: set[int] = set()
         self.feedback = FeedbackRecorder()
         self.feedback_ssrc = negotiation.take_ssrc()
-        self.packets_left = server.config.max_packets_per_second
-        self.bytes_left = server.config.max_bits_per_second // 8
+        self.packets_in = self.bytes_in = 0
+        self.packets_limit = server.config.max_packets_per_second
+        self.bytes_limit = server.config.max_bits_per_second // 8
         # Towards the peer
         self._downlinks: dict[tuple[str, str], Downlink] = {}
         self.sinks_by_ssrc: dict[int, Downlink] = {}
         self._wanted = {rtp.AUDIO: True, rtp.VIDEO: True}
+        self._held_back: set[tuple[str, str]] = set()
         self.max_video_bitrate_bps = server.config.max_video_bitrate_bps
         self.remb_bps = 0
         self.round_trip = control.RoundTrip()
@@ -84,8 +96,16 @@ class MediaSession:
         self.opened_at = self.heard_at = now
         self.replaced_at: float | None = None
         self.path_lost = False
-        self._report_at = self._feedback_at = now
-        self._rate_up, self._rate_down = control.RateMeter(now), control.RateMeter(now)
+        self.feedback_interval_s = control.FEEDBACK_INTERVAL_S
+        """Of transport feedback to the peer; longer where the way to it is thin."""
+        self.uplink_observer = UplinkObserver()
+        self.hint = hint
+        self.limit: tuple[Rung, Rung, str] | None = None
+        """Ceilings that the page set: down, up, why."""
+        stamped = server.config.downlink_estimator == "transport_cc"
+        self.start_receiving(DownlinkControl(server.config.downlink_estimator), now, stamped=stamped)
+        self._report_at = self._feedback_at = self._slow_at = now
+        self._rate_up, self._rate_down, self._rate_wire = (control.RateMeter(now) for _ in range(3))
 
     # What the owner calls
 
@@ -112,19 +132,67 @@ class MediaSession:
     def set_wanted(self, *, audio: bool, video: bool) -> None:
         """What this participant wants to receive; what is not wanted costs no bytes."""
         self._wanted = {rtp.AUDIO: audio, rtp.VIDEO: video}
-        for sink in self._downlinks.values():
-            sink.wanted = self._wanted[sink.kind]
-        self._room.reconcile(self._server.now())
+        self._apply_wishes()
 
-    def set_audio(self, audio: AudioParameters) -> None:
-        """Ask the browser for another packet time or bitrate; takes effect by a new offer."""
-        self.negotiation.set_audio(audio)
-        self.renegotiate()
+    def set_forwarding(self, publisher: str, kind: str, on: bool) -> None:
+        """Whether the line lets this participant have ``kind`` of ``publisher``; what is off costs no bytes."""
+        if on:
+            self._held_back.discard((publisher, kind))
+        else:
+            self._held_back.add((publisher, kind))
+        self._apply_wishes()
+
+    def _apply_wishes(self) -> None:
+        changed = False
+        for sink in self._downlinks.values():
+            wanted = self._may_have(sink.publisher, sink.kind)
+            changed |= wanted != sink.wanted
+            sink.wanted = wanted
+        if changed:
+            self._room.reconcile(self._server.now())
+
+    def _may_have(self, publisher: str, kind: str) -> bool:
+        return self._wanted[kind] and (publisher, kind) not in self._held_back
+
+    def set_audio(self, audio: AudioParameters, *, offer: bool = True) -> None:
+        """Another packet time or bitrate of the microphone, by a new offer.
+
+        ``offer=False``: the page was told otherwise and applies it by itself; only later offers say it too.
+        """
+        self.negotiation.set_audio(audio, offer=offer)
+        if offer:
+            self.renegotiate()
 
     def set_max_video_bitrate(self, bitrate_bps: int) -> None:
-        """Cap the participant's camera, from the next report on."""
+        """Cap the participant's camera, at once; 0 brakes it as far as a browser lets itself be braked."""
+        if bitrate_bps == self.max_video_bitrate_bps:
+            return
         self.max_video_bitrate_bps = bitrate_bps
-        self._report_at = self._server.now()
+        if self.connected and self.uplinks[rtp.VIDEO].ssrc:
+            self.send_rtcp(control.cap(self))
+
+    def set_limit(self, down: "Rung", up: "Rung", reason: str) -> None:
+        """Ceilings that the participant chose, or that their device or budget sets."""
+        self.limit = (down, up, reason)
+
+    def note_browser_estimate(self, bitrate_bps: int) -> None:
+        """What the page's browser believes it can send."""
+        self.uplink_observer.on_browser_estimate(bitrate_bps, self._server.now())
+
+    def uplink_samples(self) -> tuple[UplinkSample | None, UplinkSample | None]:
+        """(audio, video), for ``uplink_observer``."""
+        return self.uplinks[rtp.AUDIO].sample(), self.uplinks[rtp.VIDEO].sample()
+
+    @property
+    def wire_up_bytes(self) -> int:
+        """Everything genuine that came from the peer so far, with IPv4 and UDP headers."""
+        return self.bytes_in + rtp.IP_UDP_BYTES * self.packets_in
+
+    def tell_order(self, order: "PublishOrder") -> None:
+        self._loop.call_soon(self._listener.on_order, self.id, order)
+
+    def tell_line(self, participant_id: str, news: "LineNews") -> None:
+        self._loop.call_soon(self._listener.on_line, participant_id, news)
 
     def resend_offer(self) -> None:
         """Deliver the outstanding offer once more, for a signaling connection that lost it."""
@@ -157,7 +225,7 @@ class MediaSession:
             "rtt_ms": round(self.round_trip.rtt_s * 1000) if self.round_trip.measured else None,
             "last_heard_ago_s": round(now - self.heard_at, 3),
             "age_s": round(now - self.opened_at, 3),
-            "available_downlink_bps": self.remb_bps or None,
+            "available_downlink_bps": self.downlink_control.line(now).capacity_bps or None,
             "uplinks": {uplink.kind: uplink.statistics(now) for uplink in uplinks},
             "downlinks": [sink.statistics() for sink in sinks],
         }
@@ -205,6 +273,11 @@ class MediaSession:
         self._room.reconcile(now)
         self._loop.call_soon(self._listener.on_media, self.id, uplink.kind, True)
 
+    @property
+    def repairs_audio(self) -> bool:
+        """Whether a lost packet of sound could come again before its time is over."""
+        return self._server.config.audio_nack and self.round_trip.rtt_s < MAX_AUDIO_REPAIR_RTT_S
+
     def send_nack(self, uplink: Uplink, now: float) -> None:
         rtt_s = self.round_trip.rtt_s
         uplink.next_nack_at = now + 0.01
@@ -213,10 +286,16 @@ class MediaSession:
             self.send_rtcp(rtcp.nack(self.feedback_ssrc, uplink.ssrc, seqs))
 
     def repeat_packets(self, sink: Downlink, seqs: tuple[int, ...], now: float) -> None:
+        """Audio at once; video only when the line takes it, else its receiver asks again."""
+        if sink.kind == rtp.AUDIO and not self._server.config.audio_nack:
+            return
         for seq in seqs:
             packet = sink.may_repeat(seq, now, self.round_trip.rtt_s)
-            if packet is not None:
-                self._server.forwarder.repeat(sink, packet, now)
+            if packet is None:
+                continue
+            if sink.kind == rtp.VIDEO and now > self.clear_until and not self.pacer.may_send(len(packet), now):
+                return
+            self._server.forwarder.repeat(sink, packet, now)
 
     def send_rtcp(self, data: bytes) -> None:
         buffer = self._server.tx
@@ -226,7 +305,24 @@ class MediaSession:
         buffer.view[:size] = data
         sealed = self.protect_rtcp(size)
         if sealed > 0:
+            self.wire_down_other += sealed + rtp.IP_UDP_BYTES
             self._server.send_on(self.path, buffer.view[:sealed])
+
+    def wake(self) -> None:
+        self._server.short_timer.add(self)
+
+    def run_urgent(self) -> bool:
+        """Send what waited and what a probe wants now; whether there is more to come."""
+        if self.closed or not self.connected:
+            return False
+        now, forwarder = self._server.now(), self._server.forwarder
+        forwarder.drain(self, now)
+        if self.pacer.stale(now):
+            self.starve(now)
+        due = self.downlink_control.probe_bytes_due(now)
+        if due:
+            forwarder.send_padding(self, due, now)
+        return self.urgent
 
     # What the server calls
 
@@ -246,7 +342,10 @@ class MediaSession:
             old.forget()
         self.paths[path.key] = path
         path.heard_at = now
-        self.path = self.paths[self.ice.active]
+        active = self.paths[self.ice.active]
+        if self.path is not None and active.key != self.path.key:
+            self.downlink_control.path_changed(now)
+        self.path = active
         self.heard(now)
 
     def drop_path(self, path: Path) -> None:
@@ -267,42 +366,56 @@ class MediaSession:
             self._loop.call_soon(self._listener.on_offer, self.id, offer)
 
     def tick(self, now: float, elapsed_s: float) -> None:
-        """Ten times a second: budgets, repair, feedback, reports, silence."""
+        """Ten times a second: budgets, repair, feedback; every other time all else."""
         config = self._server.config
         share = min(elapsed_s, 0.5)
-        self.packets_left = min(
-            config.max_packets_per_second, self.packets_left + int(config.max_packets_per_second * share)
-        )
-        byte_rate = config.max_bits_per_second // 8
-        self.bytes_left = min(byte_rate, self.bytes_left + int(byte_rate * share))
+        packets, byte_rate = config.max_packets_per_second, config.max_bits_per_second // 8
+        self.packets_limit = min(self.packets_in + packets, self.packets_limit + int(packets * share))
+        self.bytes_limit = min(self.bytes_in + byte_rate, self.bytes_limit + int(byte_rate * share))
         if self.connected:
-            self._tick_media(now)
-        self._watch_silence(now)
+            for uplink in self.uplinks.values():
+                if uplink.missing:
+                    self.send_nack(uplink, now)
+            self.request_keyframe(now)
+            if now - self._feedback_at >= self.feedback_interval_s and self.feedback.pending():
+                self._send_feedback(now)
+        if now >= self._slow_at:
+            self._slow_at = now + SLOW_TICK_S
+            if self.connected:
+                self._tick_media(now)
+                self._tick_downlink(now)
+            self._watch_silence(now)
 
     def _tick_media(self, now: float) -> None:
-        config = self._server.config
         for uplink in self.uplinks.values():
-            if uplink.missing:
-                self.send_nack(uplink, now)
-            if uplink.active and now - uplink.last_at > config.media_silent_s:
+            if uplink.active and now - uplink.last_at > self._server.config.media_silent_s:
                 uplink.active = False
                 self._room.reconcile(now)
                 self._loop.call_soon(self._listener.on_media, self.id, uplink.kind, False)
-        self.request_keyframe(now)
-        for sink in self.sinks_by_ssrc.values():
-            sink.repeat_budget = MAX_REPEATS_PER_TICK
-        if now - self._feedback_at >= control.FEEDBACK_INTERVAL_S and self.feedback.pending():
-            self._feedback_at = now
-            fci = self.feedback.drain()
-            if fci is not None:
-                video = self.uplinks[rtp.VIDEO]
-                self.send_rtcp(rtcp.transport_feedback(self.feedback_ssrc, video.ssrc, fci))
         if now >= self._report_at:
             self.send_rtcp(control.build_reports(self, now, self._server.ntp_s(now)))
             self.reports_sent += 1
             self._rate_up.read(sum(uplink.bytes for uplink in self.uplinks.values()), now)
             self._rate_down.read(sum(sink.bytes for sink in self.sinks_by_ssrc.values()), now)
             self._report_at = now + control.report_interval_s(self)
+
+    def _tick_downlink(self, now: float) -> None:
+        for sink in self.sinks_by_ssrc.values():
+            sink.repeat_budget = MAX_REPEATS_PER_TICK
+        self._rate_wire.read(self.wire_down_bytes, now)
+        self.judge_line(self._rate_wire.bps, now)
+        if self.needs_acknowledgement:
+            self._server.forwarder.send_padding(self, 1, now)
+        if self.feed_starved(now):
+            self._room.reconcile(now)
+        if self.urgent:
+            self.wake()
+
+    def _send_feedback(self, now: float) -> None:
+        self._feedback_at = now
+        fci = self.feedback.drain()
+        if fci is not None:
+            self.send_rtcp(rtcp.transport_feedback(self.feedback_ssrc, self.uplinks[rtp.VIDEO].ssrc, fci))
 
     def request_keyframe(self, now: float) -> None:
         """Send a PLI if somebody wants a key frame and the limits allow it now."""
@@ -361,11 +474,12 @@ class MediaSession:
             line = accepted.get(key)
             if line is None or line.ssrc != sink.ssrc:
                 sink.detach(now)
+                self.wire_down_other += sink.bytes + rtp.IP_UDP_BYTES * sink.packets
                 del self._downlinks[key]
         for (publisher, kind), line in accepted.items():
             if (publisher, kind) not in self._downlinks:
                 sink = Downlink(self, publisher, kind, line.ssrc, line.rtx_ssrc)
-                sink.wanted = self._wanted[kind]
+                sink.wanted = self._may_have(publisher, kind)
                 self._downlinks[publisher, kind] = sink
         self.sinks_by_ssrc = {sink.ssrc: sink for sink in self._downlinks.values()}
         self._room.reconcile(now)

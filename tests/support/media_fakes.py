@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media import room, rtp
-from media.control import RoundTrip
+from media.congestion.downlink import DownlinkControl
+from media.control import FEEDBACK_INTERVAL_S, RoundTrip
 from media.downlink import Downlink
 from media.forwarder import Forwarder
+from media.receiving import Receiving
 from media.transport_cc import FeedbackRecorder
 from media.uplink import Uplink
 
@@ -34,10 +36,10 @@ class FakeBuffer:
         self.length = [0]
 
 
-class FakeSession:
+class FakeSession(Receiving):
     """A media session whose encryption is the identity."""
 
-    def __init__(self, members: room.Room, participant_id: str) -> None:
+    def __init__(self, members: room.Room, participant_id: str, *, stamped: bool = True) -> None:
         self.id = f"med_{participant_id}"
         self.participant_id = participant_id
         self.connected = True
@@ -59,7 +61,14 @@ class FakeSession:
         self.max_video_bitrate_bps = 500_000
         self.remb_bps = 0
         self.reports_sent = 10
+        self.feedback_interval_s = FEEDBACK_INTERVAL_S
+        self.repairs_audio = True
+        self.wakes = 0
+        self.start_receiving(DownlinkControl(), 0.0, stamped=stamped)
         members.add(self)
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     def protect(self, length: int) -> int:
         return length

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import rtp, vp8
+from media.congestion.history import MASK
 from media.room import Room
 from tests.support.media_fakes import FakeSession, new_forwarder, rtp_packet, vp8_payload
 
@@ -16,11 +17,11 @@ VIDEO, RTX, AUDIO = 0xAAAA0001, 0xAAAA0002, 0xAAAA0003
 class Stage:
     """ana publishes; bea receives."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stamped: bool = True) -> None:
         self.room = Room("r")
         self.forwarder = new_forwarder()
         self.ana = FakeSession(self.room, "ana")
-        self.bea = FakeSession(self.room, "bea")
+        self.bea = FakeSession(self.room, "bea", stamped=stamped)
         self.video = self.ana.send_from(rtp.VIDEO, VIDEO, RTX)
         self.audio = self.ana.send_from(rtp.AUDIO, AUDIO)
         self.video_sink = self.bea.receive_from("ana", rtp.VIDEO, 0xB1, 0xB2)
@@ -56,7 +57,7 @@ def test_audio_goes_through_with_the_receivers_ssrc_and_no_extensions() -> None:
     stage.send_audio(7)
     stage.send_audio(8)
     assert stage.out() == [(111, 7, 7 * 960, 0xB3, b"opus7"), (111, 8, 8 * 960, 0xB3, b"opus8")]
-    assert stage.bea.path.sent[0][0] == 0x80
+    assert stage.bea.path.sent[1][0] == 0x80
 
 
 def test_video_waits_for_a_key_frame_and_asks_for_one() -> None:
@@ -69,20 +70,69 @@ def test_video_waits_for_a_key_frame_and_asks_for_one() -> None:
     assert [(item[1], item[3]) for item in stage.out()] == [(2, 0xB1), (3, 0xB1)]
 
 
-def test_video_carries_abs_send_time_and_nothing_else() -> None:
+def transport_numbers(packets: list[bytes]) -> list[int | None]:
+    """The transport-wide number of each packet, None where there is none."""
+    numbers: list[int | None] = []
+    for packet in packets:
+        if packet[0] & 0x10 and packet[16] == rtp.EXT_TRANSPORT_CC << 4 | 1:
+            numbers.append(packet[17] << 8 | packet[18])
+        else:
+            numbers.append(None)
+    return numbers
+
+
+def test_video_carries_the_receivers_transport_wide_numbers() -> None:
     stage = Stage()
+    stage.bea.history.next_seq = 0xFFFE
+    for seq in range(1, 5):
+        stage.send_video(seq, key=seq == 1)
+    assert transport_numbers(stage.bea.path.sent) == [0xFFFE, 0xFFFF, 0, 1]
+    assert stage.bea.path.sent[0][12:16] == b"\xbe\xde\x00\x01"
+    history, index = stage.bea.history, 0x10000 & MASK
+    assert history.sizes[index] == len(stage.bea.path.sent[2]) + 28
+    assert history.sent_at[index] == pytest.approx(100.06)
+    assert history.unacked_since == pytest.approx(100.02)
+
+
+def test_on_a_comfortable_line_one_video_packet_in_four_is_numbered() -> None:
+    stage = Stage()
+    stage.bea.stamp_every = 4
+    for seq in range(1, 9):
+        stage.send_video(seq, key=seq == 1)
+    assert transport_numbers(stage.bea.path.sent) == [1, None, None, None, 2, None, None, None]
+
+
+def test_audio_is_numbered_twice_a_second_and_not_beside_video() -> None:
+    stage = Stage()
+    for seq in range(100):  # two seconds
+        stage.send_audio(seq)
+    assert sum(number is not None for number in transport_numbers(stage.bea.path.sent)) == 4
+    stage.bea.path.sent.clear()
+    for seq in range(100, 200):
+        stage.send_video(seq, key=seq == 100)
+        stage.send_audio(seq)
+    numbers = transport_numbers(stage.bea.path.sent)
+    assert all(numbers[0::2])
+    assert not any(numbers[1::2])
+
+
+def test_compared_with_remb_video_carries_abs_send_time_and_audio_nothing() -> None:
+    stage = Stage(stamped=False)
     stage.send_video(1, key=True)
     packet = stage.bea.path.sent[0]
     assert packet[12:16] == b"\xbe\xde\x00\x01"
     assert packet[16] == rtp.EXT_ABS_SEND_TIME << 4 | 2
     assert int.from_bytes(packet[17:20], "big") == rtp.abs_send_time(stage.now + 1000.0)
+    stage.send_audio(1)
+    assert stage.bea.path.sent[1][0] == 0x80
 
 
 def test_audio_level_is_passed_on_when_the_publisher_sends_it() -> None:
     stage = Stage()
     packet = rtp_packet(rtp.PT_OPUS, 1, 960, AUDIO, b"opus", extensions=bytes([rtp.EXT_AUDIO_LEVEL << 4, 0xB0]))
     stage.forwarder.receive(stage.ana, packet, 1.0)
-    assert stage.bea.path.sent[0][12:20] == b"\xbe\xde\x00\x01\x30\xb0\x00\x00"
+    stage.forwarder.receive(stage.ana, packet[:3] + b"\2" + packet[4:], 1.02)  # the first one carries a number
+    assert stage.bea.path.sent[1][12:20] == b"\xbe\xde\x00\x01\x30\xb0\x00\x00"
 
 
 def test_paused_video_costs_nothing_and_resumes_without_a_jump() -> None:

@@ -62,7 +62,8 @@ def test_remb_round_trip() -> None:
 
 
 def test_transport_feedback_is_not_taken_for_a_nack() -> None:
-    assert rtcp.parse_compound(rtcp.transport_feedback(1, 2, b"\x00" * 10)) == []
+    fci = b"\x01\x02" * 6
+    assert rtcp.parse_compound(rtcp.transport_feedback(1, 2, fci)) == [rtcp.TransportFeedback(fci)]
 
 
 def test_a_huge_nack_is_bounded() -> None:

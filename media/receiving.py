@@ -1,0 +1,105 @@
+"""The receiving half of a session: what numbers its packets, and what holds its video back.
+
+Read and written by the fast path in ``forwarder.py``; everything here is cheap while the line is good.
+"""
+
+import math
+from typing import Any
+
+from media import rtp
+from media.congestion.downlink import DownlinkControl
+from media.congestion.history import SendHistory
+from media.downlink import Downlink
+from media.pacer import Pacer, QueuedPacket
+
+AUDIO_STAMP_S = 0.5
+"""At least so far apart are audio packets that the browser must acknowledge: each costs it a datagram."""
+COMFORTABLE_FACTOR = 4
+"""A pace this many times above what flows needs no bucket."""
+CLEAR_S = 0.4
+"""How long a tick's judgement that nothing needs to wait holds good; longer than between two ticks."""
+STARVED_RETRY_S = 1.0
+"""At most so often does a receiver whose video was dropped ask for a key frame."""
+
+
+class Receiving:
+    """Mixed into the session. ``stamped`` tells whether packets carry transport-wide numbers."""
+
+    path: Any
+    sinks_by_ssrc: dict[int, Downlink]
+
+    def start_receiving(self, control: DownlinkControl, now: float, *, stamped: bool) -> None:
+        self.downlink_control = control
+        self.history: SendHistory | None = control.history if stamped else None
+        self.stamp_every = 1
+        """Of video packets one in so many is numbered; more than 1 only where the line is comfortable."""
+        self.stamps_left = 1
+        self.audio_stamp_at = now if stamped else math.inf
+        self.clear_until = math.inf
+        """Until then video is sent without asking the pacer."""
+        self.pacer = Pacer(control, now)
+        self.wire_down_other = 0
+        """Wire bytes sent other than forwarded packets: repeats, padding, reports, answers to checks."""
+        self._starved_at = -math.inf
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the short timer is needed."""
+        return bool(self.pacer.queue) or self.downlink_control.probing
+
+    def wake(self) -> None:
+        """Ask for calls of ``MediaServer``'s short timer while ``urgent``."""
+        raise NotImplementedError
+
+    def judge_line(self, flowing_bps: int, now: float) -> None:
+        """At each tick: whether video may skip the pacer until the next one."""
+        if self.history is None:
+            return
+        control, history = self.downlink_control, self.history
+        comfortable = not self.pacer.queue and control.pace_bps > COMFORTABLE_FACTOR * max(flowing_bps, 20_000)
+        # While acknowledgements come as they should, the brake cannot fall before this:
+        brake_at = history.unacked_since + control.hold_after_s if history.newest_acked else math.inf
+        self.clear_until = min(now + CLEAR_S, brake_at) if comfortable else 0.0
+
+    def admit(self, packet: QueuedPacket, now: float) -> bool:
+        """Whether a video packet may be sent now; otherwise it waits, or everything waiting is given up."""
+        if not self.pacer.queue and self.pacer.may_send(len(packet.payload) + 60, now):
+            return True
+        if not self.pacer.push(packet) or self.pacer.stale(now):
+            self.starve(now)
+        else:
+            self.wake()
+        return False
+
+    def starve(self, now: float) -> None:
+        """Drop what waits; its streams continue without a gap at a key frame, once the line is clear."""
+        for sink in {id(packet.sink): packet.sink for packet in self.pacer.queue}.values():
+            source = sink.source
+            sink.detach(now)
+            sink.starved = True
+            if source is not None:
+                source.sinks = [other for other in source.sinks if other is not sink]
+        self.pacer.queue.clear()
+        self._starved_at = now
+
+    def feed_starved(self, now: float) -> bool:
+        """Whether receivers that were starved may begin again now; the room is to be reconciled then."""
+        starved = [sink for sink in self.sinks_by_ssrc.values() if sink.starved]
+        if not starved or now - self._starved_at < STARVED_RETRY_S or self.pacer.held(now):
+            return False
+        for sink in starved:
+            sink.starved = False
+        return True
+
+    @property
+    def needs_acknowledgement(self) -> bool:
+        """Starved and without audio that would tell that the line is back."""
+        if self.history is None or not any(sink.starved for sink in self.sinks_by_ssrc.values()):
+            return False
+        return not any(sink.attached and sink.kind == rtp.AUDIO for sink in self.sinks_by_ssrc.values())
+
+    @property
+    def wire_down_bytes(self) -> int:
+        """Everything sent to the peer so far, with IPv4 and UDP headers."""
+        forwarded = sum(sink.bytes + rtp.IP_UDP_BYTES * sink.packets for sink in self.sinks_by_ssrc.values())
+        return self.wire_down_other + forwarded
