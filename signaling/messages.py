@@ -6,24 +6,14 @@ import msgspec
 from msgspec import Meta
 
 from candil.errors import PeerError
+from signaling.line_messages import Limit, MeasuredLine, MediaLimit, MediaReport
+from signaling.message_base import AboutSession, Id, Incoming, Number, Outgoing
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DEPTH = 8
 VERSION = 1
 
-Id = Annotated[str, Meta(min_length=1, max_length=40)]
-Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Sdp = Annotated[str, Meta(min_length=1, max_length=48 * 1024)]
-
-
-class Incoming(msgspec.Struct, frozen=True, tag_field="type"):
-    """A message of the client. ``act`` is its row in the table of permissions; ``ref`` names it in an error."""
-
-    act: ClassVar[str] = ""
-
-    @property
-    def ref(self) -> str | int | None:
-        return None
 
 
 class Hello(Incoming, frozen=True, tag="hello"):
@@ -104,19 +94,12 @@ class MediaJoin(Incoming, frozen=True, tag="media.join"):
     act: ClassVar[str] = "room.join"
     audio: bool = True
     video: bool = True
+    line: MeasuredLine | None = None
+    limit: Limit | None = None
 
     @property
     def ref(self) -> str:
         return "media.join"
-
-
-class AboutSession(Incoming, frozen=True):
-    act: ClassVar[str] = "room.join"
-    session: Id
-
-    @property
-    def ref(self) -> str:
-        return self.session
 
 
 class MediaAnswer(AboutSession, frozen=True, tag="media.answer"):
@@ -154,8 +137,10 @@ ClientMessage = (
     | MediaReceive
     | MediaLeave
     | MediaDevices
+    | MediaLimit
+    | MediaReport
 )
-MediaMessage = MediaJoin | MediaAnswer | MediaReceive | MediaLeave
+MediaMessage = MediaJoin | MediaAnswer | MediaReceive | MediaLeave | MediaLimit | MediaReport
 
 
 def wire_type(kind: type[msgspec.Struct] | msgspec.Struct) -> str:
@@ -163,10 +148,6 @@ def wire_type(kind: type[msgspec.Struct] | msgspec.Struct) -> str:
 
 
 CLIENT_TYPES: dict[str, type[Incoming]] = {wire_type(kind): kind for kind in get_args(ClientMessage)}
-
-
-class Outgoing(msgspec.Struct, frozen=True, tag_field="type"):
-    """A message of the server."""
 
 
 class Welcome(Outgoing, frozen=True, tag="welcome"):

@@ -5,12 +5,20 @@ from typing import Any, Literal
 import msgspec
 
 from signaling import messages
-from signaling.messages import MediaAnswer, MediaJoin, MediaLeave, MediaMessage, MediaReceive, Outgoing
-from signaling.room import Page
+from signaling.line_messages import MediaLine, MediaOrder
+from signaling.messages import MediaMessage, Outgoing
+from signaling.room_effects import Page
 
 # What may come back to a page from the room's process.
-ToPage = messages.MediaOffer | messages.MediaIce | messages.MediaState | messages.MediaClosed | messages.Error
-ToRoom = MediaJoin | MediaAnswer | MediaReceive | MediaLeave
+ToPage = (
+    messages.MediaOffer
+    | messages.MediaIce
+    | messages.MediaState
+    | messages.MediaClosed
+    | messages.Error
+    | MediaOrder
+    | MediaLine
+)
 
 
 class Relayed(msgspec.Struct, frozen=True):
@@ -45,5 +53,5 @@ def read(payload: Any) -> tuple[Relayed, MediaMessage | Outgoing]:
     """Raises msgspec.ValidationError for what another version of us may have sent."""
     relayed = msgspec.convert(payload, Relayed)
     if relayed.to == "room":
-        return relayed, msgspec.convert(relayed.message, ToRoom)
+        return relayed, msgspec.convert(relayed.message, MediaMessage)
     return relayed, msgspec.convert(relayed.message, ToPage)

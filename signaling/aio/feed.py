@@ -17,7 +17,7 @@ from signaling.aio.parts import Parts
 from signaling.facts import Facts, People, Since, presence_of, read_facts, read_people
 from signaling.messages import Outgoing
 from signaling.replay import Follower
-from signaling.room import Page
+from signaling.room_effects import Page
 from signaling.session import Rejected, Replaced, Standing
 
 log = logging.getLogger(__name__)

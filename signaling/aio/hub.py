@@ -11,7 +11,7 @@ from signaling.aio.feed import Feed
 from signaling.aio.parts import Parts
 from signaling.facts import People, Presence
 from signaling.messages import Outgoing
-from signaling.room import Page
+from signaling.room_effects import Page
 from signaling.session import Restarting
 
 

@@ -21,7 +21,7 @@ from signaling.aio.parts import Parts
 from signaling.aio.room_host import RoomHost
 from signaling.facts import People, read_people
 from signaling.messages import MediaClosed, MediaJoin, MediaMessage, MediaOffer, Outgoing
-from signaling.room import Page
+from signaling.room_effects import Page
 
 log = logging.getLogger(__name__)
 

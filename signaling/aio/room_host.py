@@ -2,21 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_never
 
 from candil.bus import topics
-from candil.consults import waiting
+from candil.consults import line_history, waiting
 from candil.errors import CandilError, PeerError
 from candil.log import log_event
+from candil.store.line_history import LineRow
 from candil.store.tx import Transaction
+from media.adaptation.orders import LineNews, PublishOrder
+from media.adaptation.rungs import Rung
 from media.aio.server import MediaServer
 from media.aio.session import MediaSession
-from signaling import room as core
+from signaling import room_effects as core
 from signaling.aio.parts import Parts
 from signaling.facts import People, read_people
+from signaling.line_messages import Limit, media_line
 from signaling.messages import MediaIce, MediaJoin, MediaMessage, MediaOffer, Outgoing
-from signaling.room import ConsultRoom, Page
+from signaling.room import ConsultRoom
+from signaling.room_effects import Page
 from signaling.session import error_message
 
 log = logging.getLogger(__name__)
@@ -44,6 +49,7 @@ class RoomHost:
         self._timer: asyncio.TimerHandle | None = None
         self._reports: set[asyncio.Task[None]] = set()
         self._report_lock = asyncio.Lock()
+        self._closed = False
         self.people_changed(people)
 
     async def aclose(self, reason: str) -> None:
@@ -52,9 +58,9 @@ class RoomHost:
             session.close(reason)
         for session_id in list(self._sessions):
             self.on_closed(session_id, reason)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._closed = True
+        self._core.record(self._now())
+        self._after()
         await asyncio.gather(*self._reports, return_exceptions=True)
 
     @property
@@ -97,6 +103,15 @@ class RoomHost:
         self._core.media_changed(session_id, kind, active, self._now())
         self._after()
 
+    def on_order(self, session_id: str, order: PublishOrder) -> None:
+        self._core.ordered(session_id, order)
+        self._after()
+
+    def on_line(self, participant_id: str, news: LineNews) -> None:
+        # The ladder's times are the media server's monotonic ones; people read wall time.
+        self._core.line_changed(media_line(participant_id, news, self._now() - self._media.now()), self._now())
+        self._after()
+
     def on_closed(self, session_id: str, reason: str) -> None:
         self._sessions.pop(session_id, None)
         self._core.closed(session_id, reason, self._now())
@@ -119,14 +134,6 @@ class RoomHost:
         match effect:
             case core.OpenSession():
                 self._open(effect)
-            case core.AnswerSession():
-                self._answer(effect)
-            case core.SetWanted(session_id, audio, video):
-                self._sessions[session_id].set_wanted(audio=audio, video=video)
-            case core.ResendOffer(session_id):
-                self._sessions[session_id].resend_offer()
-            case core.CloseSession(session_id, reason):
-                self._sessions[session_id].close(reason)
             case core.Tell(page, message):
                 self._tell(self.consult_id, page, message)
             case core.TellOffer(page, session_id, sdp):
@@ -134,34 +141,56 @@ class RoomHost:
             case core.RenewIce(page, session_id):
                 self._tell(self.consult_id, page, MediaIce(session_id, self._ice_servers(page)))
             case core.Report():
-                task = asyncio.create_task(self._report(effect))
-                self._reports.add(task)
-                task.add_done_callback(self._reports.discard)
+                self._spawn(self._report(effect))
+            case core.RecordLines(rows):
+                self._spawn(self._record(rows))
+            case _:
+                self._run_on_session(effect, self._sessions[effect.session_id])
+
+    def _run_on_session(self, effect: core.SessionEffect, session: MediaSession) -> None:
+        match effect:
+            case core.AnswerSession(_, sdp):
+                self._answer(session, sdp)
+            case core.SetWanted(_, audio, video):
+                session.set_wanted(audio=audio, video=video)
+            case core.SetLimit(_, limit):
+                self._limit(session, limit)
+            case core.BrowserEstimate(_, bps):
+                session.note_browser_estimate(bps)
+            case core.ResendOffer():
+                session.resend_offer()
+            case core.CloseSession(_, reason):
+                session.close(reason)
             case _:
                 assert_never(effect)
 
     def _open(self, effect: core.OpenSession) -> None:
         page = effect.page
         try:
-            session = self._media.open_session(self.consult_id, page.participant_id, self)
+            session = self._media.open_session(self.consult_id, page.participant_id, self, hint=effect.hint)
         except CandilError as error:
             self._core.not_opened(page, error_message(error, MediaJoin()))
             return
         self._sessions[session.id] = session
         session.set_wanted(audio=effect.audio, video=effect.video)
+        if effect.limit is not None:
+            self._limit(session, effect.limit)
         self._core.opened(session.id, page, self._now())
         log.info(
             log_event("media.opened", consult=self.consult_id, participant=page.participant_id, session=session.id)
         )
 
-    def _answer(self, effect: core.AnswerSession) -> None:
+    def _limit(self, session: MediaSession, limit: Limit) -> None:
+        session.set_limit(Rung.from_wire(limit.down), Rung.from_wire(limit.up), limit.reason)
+
+    def _answer(self, session: MediaSession, sdp: str) -> None:
         try:
-            self._sessions[effect.session_id].answer(effect.sdp)
+            session.answer(sdp)
         except PeerError as error:
             if error.code != ALREADY_ANSWERED:
-                log.warning(log_event("media.answer_refused", session=effect.session_id, code=error.code))
-                error.detail["ref"] = effect.session_id
-                self._core.answer_failed(effect.session_id, error_message(error, None))
+                log.warning(log_event("media.answer_refused", session=session.id, code=error.code))
+                error.detail["ref"] = session.id
+                self._core.answer_failed(session.id, error_message(error, None))
 
     def _ice_servers(self, page: Page) -> list[dict[str, object]]:
         return self._parts.ice_servers(page.participant_id, self._now())
@@ -178,12 +207,26 @@ class RoomHost:
             return
         topics.poke(self._parts.bus, self.consult_id, self.doctor_id)
 
+    async def _record(self, rows: tuple[LineRow, ...]) -> None:
+        try:
+            async with self._report_lock:
+                await self._parts.db.write(lambda tx: line_history.append(tx, self.consult_id, rows))
+        except Exception as error:
+            log.error(log_event("media.line_not_recorded", consult=self.consult_id), exc_info=error)
+            self._core.not_recorded(rows, self._now())
+            self._after()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         deadline = self._core.next_deadline()
-        if deadline is not None:
+        if deadline is not None and not self._closed:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.01, deadline - self._now()), self._on_timer)
 

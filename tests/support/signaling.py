@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from candil.errors import PeerError
 from candil.ids import RandomIds, token_hash
 from candil.store.database import Database
 from candil.store.tx import Transaction
+from media.adaptation.orders import LineHint
+from media.adaptation.rungs import Rung
 from media.listener import SessionListener
 from signaling import tickets
 from signaling.aio.service import SignalingService
@@ -39,6 +42,9 @@ class FakeMediaSession:
     room_id: str
     participant_id: str
     listener: SessionListener
+    hint: LineHint | None = None
+    limits: list[tuple[Rung, Rung, str]] = field(default_factory=list)
+    browser_estimates_bps: list[int] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     wanted: list[tuple[bool, bool]] = field(default_factory=list)
     resent: int = 0
@@ -51,6 +57,12 @@ class FakeMediaSession:
 
     def set_wanted(self, *, audio: bool, video: bool) -> None:
         self.wanted.append((audio, video))
+
+    def set_limit(self, down: Rung, up: Rung, reason: str) -> None:
+        self.limits.append((down, up, reason))
+
+    def note_browser_estimate(self, bps: int) -> None:
+        self.browser_estimates_bps.append(bps)
 
     def resend_offer(self) -> None:
         self.resent += 1
@@ -67,8 +79,13 @@ class FakeMediaServer:
     def __init__(self) -> None:
         self.sessions: list[FakeMediaSession] = []
 
-    def open_session(self, room_id: str, participant_id: str, listener: SessionListener) -> FakeMediaSession:
-        session = FakeMediaSession(IDS.new_id("med"), room_id, participant_id, listener)
+    def now(self) -> float:
+        return time.monotonic()
+
+    def open_session(
+        self, room_id: str, participant_id: str, listener: SessionListener, hint: LineHint | None = None
+    ) -> FakeMediaSession:
+        session = FakeMediaSession(IDS.new_id("med"), room_id, participant_id, listener, hint)
         self.sessions.append(session)
         asyncio.get_running_loop().call_soon(listener.on_offer, session.id, f"offer of {session.id}")
         return session

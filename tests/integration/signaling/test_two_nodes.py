@@ -11,9 +11,12 @@ from candil.bus.redis import RedisBus
 from candil.clock import SystemClock
 from candil.store.database import Database
 from candil.store.open import open_database
+from media.adaptation.orders import AudioOrder, PublishOrder
+from media.adaptation.rungs import Rung
 from signaling.aio import media_gateway
 from tests.support.databases import postgresql_settings
 from tests.support.eventually import eventually
+from tests.support.line_news import news
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.signaling import IDS, Node, Pages, PageSocket, Visit, plan_visit, running_node
 
@@ -161,3 +164,18 @@ async def test_without_redis_everything_durable_goes_on_by_looking(clinic: Clini
     await patient.say("media.join")
     await patient.hear("media.offer", timeout_s=15)
     assert len(clinic.one.media.sessions) == 3, "the room is still where it was"
+
+
+async def test_orders_and_lines_cross_between_processes(clinic: Clinic, pages: Pages) -> None:
+    doctor, patient = await joined(clinic, pages)
+    session = next(s for s in clinic.one.media.sessions if s.participant_id == clinic.visit.patient)
+    session.listener.on_order(session.id, PublishOrder(AudioOrder(6_000, 120, True, False, True), None))
+    order = await patient.hear("media.order")
+    assert (order["audio"]["ptime_ms"], order["video"]) == (120, None)
+    session.listener.on_line(clinic.visit.patient, news(up=Rung.EMERGENCY))
+    for page in (doctor, patient):
+        assert (await page.hear("media.line"))["up"]["tier"] == "audio"
+    await patient.say("media.limit", session=session.id, down="audio", up="audio", reason="saving")
+    await patient.say("media.report", session=session.id, outgoing_bps=20_000, concealed=0.1)
+    await eventually("the ceiling is set", lambda: session.limits == [(Rung.AUDIO, Rung.AUDIO, "saving")])
+    await eventually("the estimate arrived", lambda: session.browser_estimates_bps == [20_000])

@@ -48,6 +48,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "media.receive": {"session": "med_1", "audio": True, "video": True},
     "media.leave": {"session": "med_1"},
     "media.devices": {"microphone": True, "camera": True},
+    "media.limit": {"session": "med_1", "down": "video", "up": "audio", "reason": "chosen"},
+    "media.report": {"session": "med_1", "outgoing_bps": 120_000.5, "concealed": 0.01},
 }
 # Which row of the one table each message asks: a new message without a line here fails.
 ACTS = {
@@ -66,6 +68,8 @@ ACTS = {
     "media.receive": "room.join",
     "media.leave": "room.leave",
     "media.devices": "room.join",
+    "media.limit": "room.join",
+    "media.report": "room.join",
 }
 ROLES = [Role.PATIENT, Role.COMPANION, Role.INTERPRETER, Role.SECOND_DOCTOR, Role.DOCTOR]
 ADMISSIONS = ["invited", "waiting", "admitted", "refused"]
