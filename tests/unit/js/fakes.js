@@ -2,7 +2,7 @@
 // A hand-moved clock, a socket and peer connections that a test holds in its hand; and the scripts under test.
 
 globalThis.self = globalThis;
-for (const name of ["outbox", "protocol", "devices", "stats", "media", "notes"]) {
+for (const name of ["outbox", "reconnect", "protocol", "devices", "ceilings", "stats", "spending", "orders", "session", "path", "metering", "media", "line_test", "notes"]) {
   require(`../../../webapp/static/js/${name}.js`);
 }
 
@@ -49,6 +49,7 @@ class Server {
     this.ticketStatus = 200;
     this.ticketRequests = [];
     this.down = false;
+    this.answersPings = false;
     const server = this;
     this.WebSocket = class {
       constructor(url) {
@@ -58,7 +59,10 @@ class Server {
         server.sockets.push(this);
       }
       send(text) {
-        this.sent.push(JSON.parse(text));
+        const message = JSON.parse(text);
+        this.sent.push(message);
+        if (message.type !== "ping" || !server.answersPings) return;
+        Promise.resolve().then(() => this.onmessage && this.onmessage({ data: JSON.stringify({ type: "pong", at: 1 }) }));
       }
       close() {
         this.closed = true;
@@ -165,7 +169,13 @@ function peerConnections() {
       this.offers = [];
       this.closed = false;
       const transceiver = () => {
-        const sender = { track: null, replaceTrack: async (track) => void (sender.track = track) };
+        const sender = {
+          track: null,
+          parameters: { encodings: [{ active: true }], transactionId: "t" },
+          replaceTrack: async (track) => void (sender.track = track),
+          getParameters: () => JSON.parse(JSON.stringify(sender.parameters)),
+          setParameters: async (parameters) => void (sender.parameters = parameters),
+        };
         return { direction: "recvonly", sender };
       };
       this.transceivers = [transceiver(), transceiver()];

@@ -8,6 +8,7 @@ const ICE = [{ urls: ["turn:relay"], username: "u", credential: "c" }];
 /** A call whose page is connected; `devices` answers getUserMedia. */
 async function page(options = {}) {
   const server = new Server();
+  server.answersPings = true;
   const connection = server.connection();
   const { FakePeer, made } = peerConnections();
   const asked = [];
@@ -97,7 +98,9 @@ test("joins only when admitted, and by itself once that happens", async () => {
   assert.equal(call.state, "waiting");
   assert.equal(server.heard("media.join").length, 0);
   server.say(inCall());
-  assert.deepEqual(server.heard("media.join"), [{ type: "media.join", audio: true, video: true }]);
+  assert.deepEqual(server.heard("media.join"), [
+    { type: "media.join", audio: true, video: true, line: null, limit: null },
+  ]);
   offer(server, "m1");
   await settle();
   assert.deepEqual(made[0].config.iceServers, ICE);
@@ -114,10 +117,12 @@ test("its own tracks go on the first two sections, which stay open for sending w
   assert.deepEqual([audio.sender.track.kind, video.sender.track.kind], ["audio", "video"]);
   const camera = video.sender.track;
   await call.setCamera(false);
+  await settle();
   assert.equal(video.sender.track, null);
   assert.ok(camera.stopped, "the camera is free");
   assert.equal(video.direction, "sendonly");
   await call.setCamera(true);
+  await settle();
   assert.equal(video.sender.track.kind, "video");
   await call.setMicrophone(false);
   assert.equal(audio.sender.track.enabled, false);
@@ -148,6 +153,7 @@ test("a lost path: a new session is made before the old one ends, and what is se
   const { server, call, made } = await inTheCall();
   const streams = collect(call, "stream");
   made[0].receive("d1", [new FakeTrack("video")]);
+  made[0].become("disconnected");
   server.say({ type: "media.state", session: "m1", state: "path_lost" });
   await server.clock.advance(0);
   assert.equal(call.state, "path_lost");
@@ -181,7 +187,7 @@ test("tries again and again, with growing waits, while the media server does not
 
 test("a join nobody carried out is tried again, and the session that still lives is left alone", async () => {
   const { server, made } = await inTheCall();
-  server.say({ type: "media.state", session: "m1", state: "path_lost" });
+  made[0].become("failed");
   await server.clock.advance(0);
   assert.equal(server.heard("media.join").length, 2);
   server.say({ type: "media.closed", session: "", reason: "server" });
@@ -291,7 +297,7 @@ test("statistics: rates, totals over sessions, and whose media arrives", async (
   const audio = new FakeTrack("audio");
   made[0].receive("d1", [audio]);
   const reports = (bytes, packets) => ({
-    t: { type: "transport", bytesSent: bytes, bytesReceived: bytes * 2 },
+    t: { type: "transport", bytesSent: bytes, bytesReceived: bytes * 2, packetsSent: 0, packetsReceived: 0 },
     p: { type: "candidate-pair", nominated: true, state: "succeeded", currentRoundTripTime: 0.12 },
     i: { type: "inbound-rtp", trackIdentifier: audio.id, packetsReceived: packets },
   });
@@ -303,12 +309,12 @@ test("statistics: rates, totals over sessions, and whose media arrives", async (
   assert.deepEqual(stats[0][0].receiving, { d1: { audio: true, video: false } });
   assert.deepEqual([stats[1][0].sentBps, stats[1][0].receivedBps], [20000, 40000]);
   assert.deepEqual(stats[1][0].receiving, { d1: { audio: false, video: false } });
-  server.say({ type: "media.state", session: "m1", state: "path_lost" });
+  made[0].become("failed");
   await server.clock.advance(0);
   offer(server, "m2");
   await settle();
   made[1].become("connected");
-  made[1].stats = { t: { type: "transport", bytesSent: 500, bytesReceived: 500 } };
+  made[1].stats = { t: { type: "transport", bytesSent: 500, bytesReceived: 500, packetsSent: 0, packetsReceived: 0 } };
   await server.clock.advance(2000);
   assert.equal(stats.slice(-1)[0][0].sentBytes, 6500);
 });

@@ -71,6 +71,7 @@ test("at most sixteen are under way at a time", async () => {
 
 test("a failed disk or a limit keeps the message and tries later; a refusal ends it", async () => {
   const { server, connection } = await connected();
+  server.answersPings = true;
   const entry = connection.sendMessage("uno");
   server.say({ type: "error", code: "storage_failed", message: "", ref: 1, client_id: "page1" });
   assert.equal(entry.state, "waiting");
@@ -134,11 +135,13 @@ test("tries for hours with a growing, bounded wait, and at once when told that t
   assert.equal(connection.state, "open");
 });
 
-test("told that the page is visible again, it probes the line and gives up a dead one in five seconds", async () => {
+test("told that the page is visible again, it probes the line and gives up a dead one in seven seconds", async () => {
   const { server, connection } = await connected();
   connection.reconnectNow();
   assert.equal(server.heard("ping").length, 1);
-  await server.clock.advance(5100);
+  await server.clock.advance(6900);
+  assert.equal(server.sockets.length, 1);
+  await server.clock.advance(200);
   assert.equal(server.sockets.length, 2);
 });
 

@@ -14,6 +14,9 @@
     frameRate: { ideal: 15, max: 20 },
     facingMode: "user",
   };
+  /** High definition, only while an order asks for more lines than SD has. */
+  const HD_VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 25, max: 25 } };
+  const SD_LINES = 480;
   const REASONS = {
     NotAllowedError: "denied",
     PermissionDeniedError: "denied",
@@ -39,6 +42,8 @@
       /** @type {any} */
       this.stream = null;
       this._released = 0;
+      /** @type {WeakSet<any>} */
+      this._isHd = new WeakSet();
     }
 
     /**
@@ -149,6 +154,17 @@
       }
       this.emit("local", this.stream);
       return "";
+    }
+
+    /** The camera takes SD unless more is asked for, and SD again afterwards. @param {number} lines */
+    fit(lines) {
+      const track = this.track("video");
+      const isHd = lines > SD_LINES;
+      if (!track || !track.applyConstraints || isHd === this._isHd.has(track)) return;
+      if (isHd) this._isHd.add(track);
+      else this._isHd.delete(track);
+      const wanted = isHd ? HD_VIDEO : { width: VIDEO.width, height: VIDEO.height, frameRate: VIDEO.frameRate };
+      track.applyConstraints(wanted).catch(() => {}); // a camera that cannot stays as it is
     }
 
     /** @param {"audio"|"video"} kind @returns {any} the track that is being sent, or null */

@@ -1,5 +1,5 @@
 /**
- * The page's end of the signaling protocol (signaling/PROTOCOL.md). No DOM. Needs outbox.js before it.
+ * The page's end of the signaling protocol (signaling/PROTOCOL.md). No DOM. Needs outbox.js and reconnect.js before it.
  *
  *   const connection = new Candil.Connection({ ticketUrl, csrf, wsUrl });
  *   connection.on("connection", (state, detail) => ...);
@@ -17,6 +17,8 @@
  *   connection.markRead(seq);                     // the person has seen messages up to this number
  *   connection.request({ type: "participant.admit", participant });   // false: not connected, nothing was sent
  *   connection.reconnectNow();                    // call on "online" and when the page becomes visible
+ *   connection.probe();                           // is the socket alive? A dead one is noticed in some seconds
+ *   connection.trafficBytes                       // what this connection has cost so far, on the wire, estimated
  *   connection.stop();
  *
  * Messages and note edits wait in an outbox until the server has committed them, and are sent again in order
@@ -29,34 +31,49 @@
   const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
   const VERSIONS = [1];
-  const OPEN_TIMEOUT_MS = 20000;
-  const SLOW_AFTER_MS = 3000;
-  const PROBE_MS = 5000;
-  const BACKOFF_FIRST_MS = 500;
-  const BACKOFF_LAST_MS = 15000;
+  const SYNC_LIMIT_MS = 45000; // one page of it is 32 KiB: half a minute at 8 kbit/s
   const RESTART_SPREAD_MS = 3000;
-  const MISSED_HEARTBEATS = 2;
   const SEEN_DELAY_MS = 400;
   const RETRY_DEFAULT_MS = 5000;
   const RETRYABLE = ["too_many", "storage_failed", "storage_busy", "storage_unreachable"];
   const CLOSE_REPLACED = 4409;
   const CLOSE_RESTART = 1012;
   const CLOSE_FORBIDDEN = 4403;
+  // Beside their text, on the wire: frame, TLS record, TCP and IP, and the acknowledgement of it.
+  const MESSAGE_OVERHEAD_BYTES = 130;
+  const CONNECT_BYTES = 6000; // the ticket, the handshakes of TCP and TLS, the upgrade
 
   class Connection extends Candil.Emitter {
     /** @param {any} options see the head of this file */
     constructor(options) {
       super();
       const given = options || {};
-      this._ticketUrl = given.ticketUrl;
-      this._csrf = given.csrf;
       this._wsUrl = given.wsUrl;
       this._WebSocket = given.WebSocket || root.WebSocket;
-      this._fetch = given.fetch || ((/** @type {any} */ url, /** @type {any} */ init) => root.fetch(url, init));
       this._setTimeout = given.setTimeout || ((/** @type {any} */ fn, /** @type {number} */ ms) => root.setTimeout(fn, ms));
       this._clearTimeout = given.clearTimeout || ((/** @type {any} */ timer) => root.clearTimeout(timer));
       this._now = given.now || (() => Date.now());
       this._random = given.random || (() => Math.random());
+      this._pulse = new Candil.Pulse({
+        setTimeout: this._setTimeout,
+        clearTimeout: this._clearTimeout,
+        now: this._now,
+        ping: () => this.request({ type: "ping", at: this._now() }),
+        slow: () => this._setState("slow"),
+        fine: () => this._setState("open"),
+        dead: () => this._lost(0),
+      });
+      this._retry = new Candil.Retry(this._random);
+      this._tickets = new Candil.Tickets({
+        url: given.ticketUrl,
+        csrf: given.csrf,
+        fetch: given.fetch || ((/** @type {any} */ url, /** @type {any} */ init) => root.fetch(url, init)),
+        setTimeout: this._setTimeout,
+        clearTimeout: this._clearTimeout,
+        now: this._now,
+        retry: this._retry,
+      });
+      this.trafficBytes = 0;
       this.clientId = given.clientId || Candil.randomId();
       this.outbox = new Candil.Outbox(this.clientId, given.store);
       /** @type {"connecting"|"open"|"slow"|"offline"|"replaced"|"ended"} */
@@ -78,20 +95,17 @@
       this._forget();
       this._epoch = "";
       this._socket = null;
-      this._attempt = 0;
-      this._failures = 0;
+      this._started = false;
       this._openTimer = null;
       this._retryTimer = null;
-      this._heartbeatTimer = null;
-      this._slowTimer = null;
       this._seenTimer = null;
       this._pauseTimer = null;
-      this._unanswered = 0;
       this._welcomed = false;
     }
 
     start() {
-      if (this._attempt) return;
+      if (this._started) return;
+      this._started = true;
       Promise.resolve(this.outbox.load()).then(() => this._connect(), () => this._connect());
     }
 
@@ -102,14 +116,15 @@
 
     /** Do not wait: the line seems to be back, or the page became visible. */
     reconnectNow() {
-      if (this._isOver() || !this._attempt) return;
-      if (!this._socket) {
-        if (this._retryTimer === null) return;
-        this._failures = 0;
-        this._connect();
-      } else if (this._welcomed) {
-        this._ping(PROBE_MS);
-      }
+      if (this._isOver() || !this._started) return;
+      if (this._socket) return this.probe();
+      this._retry.worked();
+      if (this._retryTimer !== null) this._connect();
+      else this._tickets.more();
+    }
+
+    probe() {
+      if (this._welcomed) this._pulse.ask();
     }
 
     /** @param {string} body @returns {any} the outbox entry */
@@ -130,7 +145,7 @@
     /** @param {any} message @returns {boolean} whether it went out; it is not kept */
     request(message) {
       if (!this._welcomed || !this._socket) return false;
-      this._socket.send(JSON.stringify(message));
+      this._send(message);
       return true;
     }
 
@@ -154,43 +169,45 @@
 
     // Connecting
 
-    async _connect() {
+    _connect() {
       this._stopTimers();
-      const attempt = (this._attempt += 1);
-      const stillWanted = () => attempt === this._attempt && !this._isOver();
-      this._retryTimer = null;
-      const timeout = this._setTimeout(() => {
-        if (stillWanted()) this._lost();
-      }, OPEN_TIMEOUT_MS);
-      this._openTimer = timeout;
-      let ticket = "";
-      try {
-        const answer = await this._fetch(this._ticketUrl, {
-          method: "POST",
-          credentials: "same-origin",
-          cache: "no-store",
-          headers: { "X-CSRF-Token": this._csrf },
-        });
-        if (!stillWanted()) return;
-        if ([401, 403, 404, 410].indexOf(answer.status) >= 0) return this._end("ended", "session");
-        if (!answer.ok) throw new Error("ticket " + answer.status);
-        ticket = (await answer.json()).ticket;
-      } catch (error) {
-        if (stillWanted()) this._lost();
-        return;
-      }
-      if (stillWanted()) this._open(ticket);
+      if (this._isOver()) return;
+      this._tickets.ask({
+        got: (/** @type {string} */ ticket) => this._open(ticket),
+        ended: () => this._end("ended", "session"),
+        failed: () => this._lost(),
+        late: () => this._setState("offline"),
+      });
     }
 
     /** @param {string} ticket */
     _open(ticket) {
       const socket = new this._WebSocket(this._wsUrl);
       this._socket = socket;
+      this.trafficBytes += CONNECT_BYTES;
       const ours = () => this._socket === socket;
-      socket.onopen = () => ours() && socket.send(JSON.stringify(this._hello(ticket)));
+      socket.onopen = () => {
+        if (!ours()) return;
+        this._send(this._hello(ticket));
+        this._limit(2 * this._retry.stageMs);
+      };
       socket.onmessage = (/** @type {any} */ event) => ours() && this._receive(event.data);
       socket.onclose = (/** @type {any} */ event) => ours() && this._closed(event.code);
       socket.onerror = () => {};
+      this._limit(this._retry.stageMs);
+    }
+
+    /** The next step of opening must be done in this time. @param {number} ms */
+    _limit(ms) {
+      this._clearTimeout(this._openTimer);
+      this._openTimer = this._setTimeout(() => this._lost(), ms);
+    }
+
+    /** @param {any} message */
+    _send(message) {
+      const text = JSON.stringify(message);
+      this.trafficBytes += text.length + MESSAGE_OVERHEAD_BYTES;
+      this._socket.send(text);
     }
 
     /** @param {string} ticket */
@@ -218,9 +235,9 @@
     /** @param {number} [waitMs] instead of the usual backoff */
     _lost(waitMs) {
       this._drop();
-      const longest = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * Math.pow(2, Math.min(this._failures, 10)));
-      this._failures += 1;
-      const delay = waitMs === undefined ? this._random() * longest : waitMs;
+      const now = this._now();
+      this._retry.lost(now);
+      const delay = waitMs === undefined ? this._retry.waitMs(now) : waitMs;
       this._setState("offline");
       this._retryTimer = this._setTimeout(() => this._connect(), delay);
     }
@@ -228,12 +245,13 @@
     /** @param {"replaced"|"ended"} state @param {string} why */
     _end(state, why) {
       this._drop();
-      this._attempt += 1;
       this._setState(state, why);
     }
 
     _drop() {
       this._stopTimers();
+      this._tickets.stop();
+      this._pulse.stop();
       const socket = this._socket;
       this._socket = null;
       this._welcomed = false;
@@ -242,7 +260,7 @@
     }
 
     _stopTimers() {
-      for (const name of ["_openTimer", "_retryTimer", "_heartbeatTimer", "_slowTimer", "_seenTimer", "_pauseTimer"]) {
+      for (const name of ["_openTimer", "_retryTimer", "_seenTimer", "_pauseTimer"]) {
         const timers = /** @type {any} */ (this);
         if (timers[name] !== null) this._clearTimeout(timers[name]);
         timers[name] = null;
@@ -260,31 +278,6 @@
       this.emit("connection", state, detail || "");
     }
 
-    // Heartbeat
-
-    /** @param {number} deadAfterMs */
-    _ping(deadAfterMs) {
-      this._unanswered += 1;
-      this.request({ type: "ping", at: this._now() });
-      if (this._slowTimer === null) {
-        this._slowTimer = this._setTimeout(() => this._setState("slow"), SLOW_AFTER_MS);
-      }
-      this._clearTimeout(this._heartbeatTimer);
-      this._heartbeatTimer = this._setTimeout(() => this._beat(deadAfterMs !== this._heartbeatMs), deadAfterMs);
-    }
-
-    /** @param {boolean} wasProbe one unanswered probe is enough: the device had been away */
-    _beat(wasProbe) {
-      if (this._unanswered >= (wasProbe ? 1 : MISSED_HEARTBEATS)) return this._lost(0);
-      this._ping(this._heartbeatMs);
-    }
-
-    _pong() {
-      this._clearTimeout(this._slowTimer);
-      this._slowTimer = null;
-      this._setState("open");
-    }
-
     // Receiving
 
     /** @param {string} text */
@@ -295,7 +288,8 @@
       } catch (error) {
         return;
       }
-      this._unanswered = 0;
+      this.trafficBytes += text.length + MESSAGE_OVERHEAD_BYTES;
+      this._pulse.heard();
       const own = /** @type {any} */ (this)["_on_" + String(message.type).replace(".", "_")];
       if (own) own.call(this, message);
       else this.emit(message.type, message);
@@ -315,12 +309,11 @@
       this.clockOffsetS = message.server_time - this._now() / 1000;
       this.participant = message.participant;
       this.role = message.role;
-      this._failures = 0;
-      this._unanswered = 0;
+      this._retry.worked();
       this._welcomed = true;
       this._setState("open");
       this.emit("welcome", message);
-      this._heartbeatTimer = this._setTimeout(() => this._beat(false), this._heartbeatMs);
+      this._pulse.expect(SYNC_LIMIT_MS);
     }
 
     /** @param {any} message */
@@ -328,7 +321,8 @@
       if (message.state) this._on_state(message.state);
       for (const event of message.events) this._on_event(event);
       for (const chat of message.messages) this._on_message(chat);
-      if (message.more) return;
+      if (message.more) return this._pulse.expect(SYNC_LIMIT_MS);
+      this._pulse.rest(this._heartbeatMs);
       this._visibility = message.visibility;
       this.emit("sync", message);
       this._flush();
@@ -383,9 +377,7 @@
       this.emit("error", message);
     }
 
-    _on_pong() {
-      this._pong();
-    }
+    _on_pong() {} // it was heard, which is all it is for
 
     /** @param {any} message */
     _on_bye(message) {

@@ -1,10 +1,10 @@
 /**
  * What a call costs in bytes of the device's data plan, and a cap on it. Pure: no DOM, no clock, no storage of its own.
  *
- *   Candil.wireBytes(reports)           // bytes on the wire of one RTCPeerConnection so far, from an RTCStatsReport
  *   Candil.monthOf(date)                // "2026-11", by the device's own calendar
  *   const spending = new Candil.Spending({ store, pricePerMb });
  *        store: {read(month) -> bytes, add(month, bytes)}; the month is summed over calls, reloads and tabs
+ *   spending.begin(bytes)               // what earlier loads of the page used in this call: already in the month
  *   spending.setCap({ megabytes: 15, per: "call" | "month" });   // or null: no cap
  *   spending.note(at_ms, callBytes, rttMs, month)   // the whole call so far; -> what follows, also in spending.now:
  *        { callBytes, monthBytes, price, monthPrice, bps, cap: {megabytes, per} | null, leftBytes: number | null,
@@ -13,3 +13,147 @@
  *        nextMs: read again after this long, so that no rate up to 1.5 Mbit/s can pass the cap unseen.
  * A megabyte is 1,000,000 bytes, as data plans count.
  */
+(function (root) {
+  "use strict";
+
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
+
+  const MEGABYTE = 1e6;
+  const BITS = 8;
+  /** The most a call of SD video carries, both directions: what a rate may jump to between two readings. */
+  const WORST_BPS = 1500000;
+  const SLOWEST_READING_MS = 2000;
+  const FASTEST_READING_MS = 100;
+  /** From a reading to a lower rate on the wire: to the server and back, and the encoder. */
+  const REACTION_S = 3;
+  /** What still comes after the session is closed, beside a round trip at the present rate; and the socket's own. */
+  const RESERVE_SHARE = 0.004;
+  const RESERVE_BYTES = 8000;
+  const UNKNOWN_RTT_MS = 400;
+  /**
+   * A rung needs so much of the cap left, and so long a run at its own rate (both directions): the picture goes while
+   * there is enough for the voice, the good voice while there is enough for the thin one.
+   */
+  const RUNGS = [
+    { rung: "hd", share: 0.5, bps: 3000000, forS: 60 },
+    { rung: "video", share: 0.35, bps: 1070000, forS: 45 },
+    { rung: "low_video", share: 0.2, bps: 300000, forS: 45 },
+    { rung: "stills", share: 0.12, bps: 80000, forS: 45 },
+    { rung: "audio", share: 0.03, bps: 45000, forS: 30 },
+    { rung: "emergency", share: 0, bps: 20000, forS: 0 },
+  ];
+  /** A rung once given up returns only when clearly more is left (the cap was raised), not by a rounding. */
+  const RETURN_FACTOR = 1.1;
+
+  class Spending {
+    /** @param {{store: {read: (month: string) => number, add: (month: string, bytes: number) => void}, pricePerMb?: number}} options */
+    constructor(options) {
+      this._store = options.store;
+      this._pricePerMb = options.pricePerMb || 0;
+      /** @type {{megabytes: number, per: string}|null} */
+      this._cap = null;
+      this._last = { at: 0, bytes: 0 };
+      this._bps = 0;
+      this._ceiling = "hd";
+      this._month = "";
+      /** @type {any} */
+      this.now = null;
+    }
+
+    /** @param {{megabytes: number, per: string}|null} cap */
+    setCap(cap) {
+      this._cap = cap && cap.megabytes > 0 ? { megabytes: cap.megabytes, per: cap.per === "month" ? "month" : "call" } : null;
+      this._ceiling = "hd";
+    }
+
+    get cap() {
+      return this._cap;
+    }
+
+    /** @param {number} bytes */
+    begin(bytes) {
+      this._last.bytes += bytes;
+    }
+
+    /** @param {number} at ms @param {number} callBytes @param {number|null} rttMs @param {string} month */
+    note(at, callBytes, rttMs, month) {
+      const grown = Math.max(0, callBytes - this._last.bytes);
+      const elapsedS = (at - this._last.at) / 1000;
+      if (grown) this._store.add(month, grown);
+      if (this._last.at && elapsedS > 0) this._measure((grown * BITS) / elapsedS, elapsedS);
+      this._last = { at, bytes: callBytes };
+      if (month !== this._month) this._ceiling = "hd";
+      this._month = month;
+      const monthBytes = this._store.read(month);
+      const leftBytes = this._left(callBytes, monthBytes);
+      this._ceiling = leftBytes === null ? "hd" : this._allowed(leftBytes, rttMs);
+      this.now = {
+        callBytes,
+        monthBytes,
+        price: (callBytes / MEGABYTE) * this._pricePerMb,
+        monthPrice: (monthBytes / MEGABYTE) * this._pricePerMb,
+        bps: this._bps,
+        cap: this._cap,
+        leftBytes,
+        ceiling: this._ceiling,
+        nextMs: leftBytes === null ? SLOWEST_READING_MS : nextReadingMs(leftBytes),
+      };
+      return this.now;
+    }
+
+    /** Up at once, down slowly: the rate that counts is the highest of the last seconds. @param {number} bps @param {number} elapsedS */
+    _measure(bps, elapsedS) {
+      this._bps = Math.max(bps, this._bps * Math.pow(0.5, elapsedS));
+    }
+
+    /** @param {number} callBytes @param {number} monthBytes @returns {number|null} */
+    _left(callBytes, monthBytes) {
+      if (!this._cap) return null;
+      return this._cap.megabytes * MEGABYTE - (this._cap.per === "month" ? monthBytes : callBytes);
+    }
+
+    /** @param {number} leftBytes @param {number|null} rttMs @returns {string} */
+    _allowed(leftBytes, rttMs) {
+      if (this._ceiling === "text") return "text"; // until the cap is raised or a month begins
+      const cap = /** @type {any} */ (this._cap).megabytes * MEGABYTE;
+      const tailS = ((rttMs === null ? UNKNOWN_RTT_MS : rttMs) + nextReadingMs(leftBytes)) / 1000;
+      const spoken = RESERVE_BYTES + RESERVE_SHARE * cap;
+      if (leftBytes <= spoken + (this._bps / BITS) * tailS) return "text";
+      const now = Candil.RUNGS.indexOf(this._ceiling);
+      const usable = leftBytes - spoken - (this._bps / BITS) * REACTION_S;
+      const fits = RUNGS.find((one) => {
+        const needed = Math.max(one.share * cap, (one.bps / BITS) * one.forS);
+        return usable >= needed * (Candil.RUNGS.indexOf(one.rung) > now ? RETURN_FACTOR : 1);
+      });
+      return fits ? fits.rung : "emergency";
+    }
+  }
+
+  /** Even at the worst rate the next reading comes before half of what is left is gone. @param {number} leftBytes */
+  function nextReadingMs(leftBytes) {
+    const ms = ((leftBytes / 2) * BITS * 1000) / WORST_BPS;
+    return Math.round(Math.min(SLOWEST_READING_MS, Math.max(FASTEST_READING_MS, ms)));
+  }
+
+  /** @param {Date} date */
+  Candil.monthOf = function (date) {
+    const month = date.getMonth() + 1;
+    return date.getFullYear() + (month < 10 ? "-0" : "-") + month;
+  };
+
+  /** The month's sum on this device, read anew each time: another tab adds to it too. */
+  Candil.MonthStore = class {
+    /** @param {string} month @returns {number} bytes */
+    read(month) {
+      const [kept, bytes] = String(Candil.kept("spent")).split(" ");
+      return (kept === month && Number(bytes)) || 0;
+    }
+
+    /** @param {string} month @param {number} bytes */
+    add(month, bytes) {
+      Candil.keep("spent", month + " " + Math.round(this.read(month) + bytes));
+    }
+  };
+
+  Candil.Spending = Spending;
+})(/** @type {any} */ (self));
