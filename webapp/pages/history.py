@@ -7,7 +7,7 @@ from aiohttp import web
 
 from candil.bus import topics
 from candil.config import ClinicSettings
-from candil.consults import finishing, planning
+from candil.consults import finishing, line_history, planning
 from candil.consults.accounts import SignedIn
 from candil.consults.permissions import Role
 from candil.consults.record import FinalRecord
@@ -17,9 +17,13 @@ from candil.store import notes as note_rows
 from candil.store.consults import ConsultRow
 from candil.store.outbox import DeliveryRow
 from candil.store.tx import Transaction
+from media.adaptation.policy import LadderPolicy
+from media.adaptation.rungs import Rung
 from webapp.context import context
 from webapp.guards import OfConsult, Route, Staff, StaffConsult
 from webapp.pages.staff_forms import done, fields, page
+from webapp.views import line_picture, line_story
+from webapp.views.line_story import LineChange, PersonLine
 
 PAGE_ROWS = 40
 
@@ -41,6 +45,9 @@ class Visit(msgspec.Struct, frozen=True):
     sha256: str
     deliveries: tuple[DeliveryRow, ...]
     events: tuple[Happened, ...]
+    lines: tuple[PersonLine, ...]
+    started_at: float
+    talked_until: float
     earlier: tuple[ConsultRow, ...]
 
 
@@ -83,6 +90,9 @@ async def record(request: web.Request, of: StaffConsult) -> web.Response:
         consult=of.consult,
         visit=await ctx.db.write(work),
         history_url=ctx.settings.clinic.history_url.replace("{id}", of.consult.id),
+        scale=line_picture.enters(LadderPolicy()),
+        Picture=line_picture.Picture,
+        Rung=Rung,
     )
 
 
@@ -145,12 +155,19 @@ def _visit(tx: Transaction, of: StaffConsult) -> Visit:
         for event in thread.events_after(tx, of.consult.id, 0, limit=2000)
         if event.kind != "message.posted"
     ]
+    rows = line_history.of_consult(tx, of.consult.id)
+    events += [_line_event(change, names) for change in line_story.changes(rows)]
+    patient_id = next(p.id for p in people if p.role == Role.PATIENT)
+    until = max([of.consult.conversation_ended_at or of.consult.finished_at or 0.0, *(row.at for row in rows)])
     return Visit(
         record=signed,
-        patient_id=next(p.id for p in people if p.role == Role.PATIENT),
+        patient_id=patient_id,
         sha256=row.sha256 if row else "",
         deliveries=tuple(outbox.deliveries_of(tx, of.consult.id)),
-        events=tuple(events),
+        events=tuple(sorted(events, key=lambda event: event.at)),
+        lines=tuple(line_story.people(rows, names, patient_id, until)),
+        started_at=min([until, *(row.at for row in rows)]),
+        talked_until=until,
         earlier=tuple(
             other
             for other in consults.of_patient(
@@ -159,6 +176,16 @@ def _visit(tx: Transaction, of: StaffConsult) -> Visit:
             if other.id != of.consult.id and other.status == "finished" and other.doctor_id == of.consult.doctor_id
         ),
     )
+
+
+def _line_event(change: LineChange, names: dict[str, str]) -> Happened:
+    data: dict[str, str | float | int] = {
+        "name": names.get(change.participant_id, ""),
+        "rung": change.rung,
+        "reason": change.reason,
+        "seconds": change.seconds,
+    }
+    return Happened(change.at, change.kind, "", data)
 
 
 def _data(text: str, names: dict[str, str]) -> dict[str, str | float | int]:

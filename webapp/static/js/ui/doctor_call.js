@@ -4,6 +4,8 @@
 
   const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
 
+  const STILLS = 3; // of Candil.RUNGS
+
   class DoctorCall {
     /** @param {any} page @param {any} connection */
     constructor(page, connection) {
@@ -14,7 +16,6 @@
       this._self = page.root.querySelector("[data-self]");
       this._bar = page.root.querySelector("[data-call-bar]");
       this._buttons = page.root.querySelector("[data-call-buttons]");
-      this._lamp = /** @type {HTMLElement} */ (document.querySelector("[data-lamp]"));
       this._hear = page.root.querySelector("[data-listen]");
       this._news = page.root.querySelector("[data-device-news]");
       this._microphone = page.root.querySelector("[data-microphone]");
@@ -26,6 +27,8 @@
       this._hungUp = false;
       this._opening = false;
       this.call = new Candil.Call({ connection });
+      this._line = new Candil.DoctorLine(page, this.call);
+      this._stills = new Candil.Stills(this._line.words);
       this._listen();
     }
 
@@ -35,6 +38,7 @@
       call.on("stream", (/** @type {string} */ id, /** @type {any} */ stream) => this._stream(id, stream));
       call.on("local", (/** @type {any} */ stream) => this._local(stream));
       call.on("devices", (/** @type {any} */ devices) => this._devices(devices));
+      call.on("line", () => this._draw());
       call.on("stats", (/** @type {any} */ stats) => {
         this._receiving = stats.receiving;
         this._draw();
@@ -94,6 +98,7 @@
       if (!stream) {
         if (tile) tile.remove();
         this._shown.delete(id);
+        this._line.forget(id);
       } else {
         if (!tile) tile = this._tile(id);
         Candil.play(tile, stream, () => this._soundRefused());
@@ -159,8 +164,8 @@
       const people = this._connection.view ? this._connection.view.participants : [];
       for (const [id, tile] of this._shown) {
         const person = people.find((/** @type {any} */ other) => other.id === id);
-        const arriving = this._receiving[id] || { audio: false, video: false };
-        tile.classList.toggle("silent", !arriving.video);
+        this._stills.mark(tile, this._line.flow(id) === STILLS);
+        tile.classList.toggle("silent", !this._hasPicture(id));
         const caption = /** @type {HTMLElement} */ (tile.querySelector("figcaption"));
         const name = person ? person.name : "";
         if (caption.textContent !== name) caption.textContent = name;
@@ -169,11 +174,19 @@
       const isIn = ["joining", "connected", "path_lost", "rejoining"].indexOf(this.call.state) >= 0;
       this._buttons.hidden = !isIn;
       this._bar.hidden = !isIn && this._news.hidden;
-      this._lamp.dataset.level = this._level();
+      this._line.light(this._level(), this.call.state === "connected" && state !== "gone");
+    }
+
+    /** Photos come seconds apart: the newest stands meanwhile. @param {string} id */
+    _hasPicture(id) {
+      const tile = this._shown.get(id);
+      if (!tile) return false;
+      const arriving = this._receiving[id];
+      return this._line.flow(id) >= STILLS && (Boolean(arriving && arriving.video) || this._stills.seen(tile));
     }
 
     _pictures() {
-      return Array.from(this._shown.keys()).filter((id) => this._receiving[id] && this._receiving[id].video).length;
+      return Array.from(this._shown.keys()).filter((id) => this._hasPicture(id)).length;
     }
 
     /** @returns {string} which words stand in the picture's place; "video" for none */

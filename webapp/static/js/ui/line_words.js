@@ -94,6 +94,7 @@
 
   /** @returns {LineWords} of this page */
   Candil.lineWords = function () {
+    /** @type {Object<string, string>} */
     const sentences = {};
     document.querySelectorAll("[data-line-words]").forEach((part) => Object.assign(sentences, JSON.parse(part.textContent || "{}")));
     return new LineWords(sentences, document.documentElement.lang);
