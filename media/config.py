@@ -1,8 +1,10 @@
 """Settings of the media plane. One frozen object; every field says its unit and why it has its default."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from candil.errors import ConfigError
+from media.adaptation.policy import LadderPolicy
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ class MediaConfig:
     audio: AudioParameters = field(default_factory=AudioParameters)
     max_video_bitrate_bps: int = 500_000
     """Cap on a participant's camera, sent as REMB: standard definition."""
-    downlink_estimator: str = "transport_cc"
+    downlink_estimator: Literal["transport_cc", "remb"] = "transport_cc"
     """What a participant's downlink is measured by: ``transport_cc`` (our own estimate from the browser's
     feedback on every packet) or ``remb`` (the browser's estimate; for comparison)."""
+    ladder: LadderPolicy | None = None
+    """When who gets pictures, sound or text; None: pages send what they like and get what others send."""
     audio_nack: bool = True
     """Lost audio is asked for again while the round trip allows."""
     max_participants_per_room: int = 6

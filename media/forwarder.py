@@ -319,6 +319,7 @@ class Forwarder:
             tx[20 : 20 + fill] = bytes(fill - 1) + bytes([fill])
             timestamp = sink.newest_timestamp()
             sent += self._send_rtx(sink, 0xB0, rtp.PT_RTX, timestamp, 20 + fill, session.downlink_control.probe_id, now)
+        session.padding_bytes += sent
         return sent
 
     def _send_rtx(self, sink: Downlink, b0: int, b1: int, timestamp: int, length: int, probe: int, now: float) -> int:

@@ -28,8 +28,11 @@ class PaceControl(Protocol):
     """What the pacer asks of ``media.congestion.downlink.DownlinkControl``."""
 
     history: SendHistory
-    pace_bps: int
-    hold_after_s: float
+
+    @property
+    def pace_bps(self) -> int: ...
+    @property
+    def hold_after_s(self) -> float: ...
 
 
 @dataclass(slots=True)

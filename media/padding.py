@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from media.rtp import IP_UDP_BYTES
+from media.rtp import IP_UDP_BYTES, SRTP_TAG_BYTES
 
-OVERHEAD_BYTES = IP_UDP_BYTES + 20 + 10
+OVERHEAD_BYTES = IP_UDP_BYTES + 20 + SRTP_TAG_BYTES
 """Of each packet on the wire: IPv4, UDP, RTP header with one extension word, SRTP tag."""
 MAX_FILL_BYTES = 255
 """The last byte of a packet says how much of it is padding."""

@@ -4,6 +4,7 @@ Read and written by the fast path in ``forwarder.py``; everything here is cheap 
 """
 
 import math
+from collections import deque
 from typing import Any
 
 from media import rtp
@@ -16,8 +17,11 @@ AUDIO_STAMP_S = 0.5
 """At least so far apart are audio packets that the browser must acknowledge: each costs it a datagram."""
 COMFORTABLE_FACTOR = 4
 """A pace this many times above what flows needs no bucket."""
+QUIET_BPS = 20_000
 CLEAR_S = 0.4
 """How long a tick's judgement that nothing needs to wait holds good; longer than between two ticks."""
+FLOW_TICKS = 5
+"""What flows is measured over so many ticks: a second."""
 STARVED_RETRY_S = 1.0
 """At most so often does a receiver whose video was dropped ask for a key frame."""
 
@@ -40,6 +44,13 @@ class Receiving:
         self.pacer = Pacer(control, now)
         self.wire_down_other = 0
         """Wire bytes sent other than forwarded packets: repeats, padding, reports, answers to checks."""
+        self.paced = False
+        """Whether video may be held back: only where somebody steers what is sent, or it would be for ever."""
+        self.probe_goal_bps: int | None = None
+        """Wire rate of the whole downlink to be proven by padding; None: no probing."""
+        self.padding_bytes = 0
+        """On the wire, in all: not counted as flowing."""
+        self._flow: deque[tuple[float, int]] = deque([(now, 0)], maxlen=FLOW_TICKS + 1)
         self._starved_at = -math.inf
 
     @property
@@ -51,12 +62,18 @@ class Receiving:
         """Ask for calls of ``MediaServer``'s short timer while ``urgent``."""
         raise NotImplementedError
 
-    def judge_line(self, flowing_bps: int, now: float) -> None:
-        """At each tick: whether video may skip the pacer until the next one."""
-        if self.history is None:
+    def tick_downlink(self, now: float) -> None:
+        """Every 200 ms: the estimate goes on, and whether video may skip the pacer until the next time."""
+        before, octets = self._flow[0]
+        total = self.wire_down_bytes - self.padding_bytes
+        flowing_bps = round(max(0, total - octets) * 8 / max(now - before, 0.1))
+        self._flow.append((now, total))
+        self.downlink_control.tick(now, flowing_bps=flowing_bps, probe_goal_bps=self.probe_goal_bps)
+        if self.history is None or not self.paced:
+            self.clear_until = math.inf
             return
         control, history = self.downlink_control, self.history
-        comfortable = not self.pacer.queue and control.pace_bps > COMFORTABLE_FACTOR * max(flowing_bps, 20_000)
+        comfortable = not self.pacer.queue and control.pace_bps > COMFORTABLE_FACTOR * max(flowing_bps, QUIET_BPS)
         # While acknowledgements come as they should, the brake cannot fall before this:
         brake_at = history.unacked_since + control.hold_after_s if history.newest_acked else math.inf
         self.clear_until = min(now + CLEAR_S, brake_at) if comfortable else 0.0

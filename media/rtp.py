@@ -21,6 +21,9 @@ CLOCK_RATE_HZ = {AUDIO: 48_000, VIDEO: 90_000}
 IP_UDP_BYTES = 28
 """Headers of a datagram on an IPv4 line; IPv6 adds 20."""
 
+SRTP_TAG_BYTES = 10
+"""Of each RTP packet, with AES128_CM_SHA1_80."""
+
 SEQ_MASK = 0xFFFF
 TS_MASK = 0xFFFFFFFF
 

@@ -10,21 +10,18 @@ from media import control, room, rtcp, rtp
 from media.aio.aiortc_private import DtlsAssociation, InPlace
 from media.aio.dtls import Dtls
 from media.aio.paths import Path
-from media.config import AudioParameters
+from media.aio.steering import Steered
 from media.congestion.downlink import DownlinkControl
-from media.congestion.uplink import UplinkObserver, UplinkSample
 from media.downlink import MAX_REPEATS_PER_TICK, Downlink
 from media.ice import IceLite
 from media.listener import SessionListener
 from media.negotiation import Negotiation
-from media.receiving import Receiving
 from media.sdp_offer import OfferedMedia
 from media.transport_cc import FeedbackRecorder
 from media.uplink import Uplink
 
 if TYPE_CHECKING:
-    from media.adaptation.orders import LineHint, LineNews, PublishOrder
-    from media.adaptation.rungs import Rung
+    from media.adaptation.orders import LineHint
     from media.aio.server import MediaServer
 
 log = logging.getLogger(__name__)
@@ -42,7 +39,7 @@ def _not_ready(_length: int) -> int:
     return -1
 
 
-class MediaSession(Receiving):
+class MediaSession(Steered):
     """Made by ``MediaServer.open_session``. Public: the fields and methods up to ``statistics``.
 
     The page answers the first offer with its own tracks on ``a0`` and ``v0``; a page that starts without
@@ -85,8 +82,6 @@ class MediaSession(Receiving):
         # Towards the peer
         self._downlinks: dict[tuple[str, str], Downlink] = {}
         self.sinks_by_ssrc: dict[int, Downlink] = {}
-        self._wanted = {rtp.AUDIO: True, rtp.VIDEO: True}
-        self._held_back: set[tuple[str, str]] = set()
         self.max_video_bitrate_bps = server.config.max_video_bitrate_bps
         self.remb_bps = 0
         self.round_trip = control.RoundTrip()
@@ -98,14 +93,11 @@ class MediaSession(Receiving):
         self.path_lost = False
         self.feedback_interval_s = control.FEEDBACK_INTERVAL_S
         """Of transport feedback to the peer; longer where the way to it is thin."""
-        self.uplink_observer = UplinkObserver()
-        self.hint = hint
-        self.limit: tuple[Rung, Rung, str] | None = None
-        """Ceilings that the page set: down, up, why."""
+        self.start_steering(hint)
         stamped = server.config.downlink_estimator == "transport_cc"
         self.start_receiving(DownlinkControl(server.config.downlink_estimator), now, stamped=stamped)
         self._report_at = self._feedback_at = self._slow_at = now
-        self._rate_up, self._rate_down, self._rate_wire = (control.RateMeter(now) for _ in range(3))
+        self._rate_up, self._rate_down = control.RateMeter(now), control.RateMeter(now)
 
     # What the owner calls
 
@@ -128,71 +120,6 @@ class MediaSession(Receiving):
                 self._assign_ssrcs(self.uplinks[kind], primary, line.rtx_of.get(primary, 0))
         self._accept(accepted)
         self.renegotiate()
-
-    def set_wanted(self, *, audio: bool, video: bool) -> None:
-        """What this participant wants to receive; what is not wanted costs no bytes."""
-        self._wanted = {rtp.AUDIO: audio, rtp.VIDEO: video}
-        self._apply_wishes()
-
-    def set_forwarding(self, publisher: str, kind: str, on: bool) -> None:
-        """Whether the line lets this participant have ``kind`` of ``publisher``; what is off costs no bytes."""
-        if on:
-            self._held_back.discard((publisher, kind))
-        else:
-            self._held_back.add((publisher, kind))
-        self._apply_wishes()
-
-    def _apply_wishes(self) -> None:
-        changed = False
-        for sink in self._downlinks.values():
-            wanted = self._may_have(sink.publisher, sink.kind)
-            changed |= wanted != sink.wanted
-            sink.wanted = wanted
-        if changed:
-            self._room.reconcile(self._server.now())
-
-    def _may_have(self, publisher: str, kind: str) -> bool:
-        return self._wanted[kind] and (publisher, kind) not in self._held_back
-
-    def set_audio(self, audio: AudioParameters, *, offer: bool = True) -> None:
-        """Another packet time or bitrate of the microphone, by a new offer.
-
-        ``offer=False``: the page was told otherwise and applies it by itself; only later offers say it too.
-        """
-        self.negotiation.set_audio(audio, offer=offer)
-        if offer:
-            self.renegotiate()
-
-    def set_max_video_bitrate(self, bitrate_bps: int) -> None:
-        """Cap the participant's camera, at once; 0 brakes it as far as a browser lets itself be braked."""
-        if bitrate_bps == self.max_video_bitrate_bps:
-            return
-        self.max_video_bitrate_bps = bitrate_bps
-        if self.connected and self.uplinks[rtp.VIDEO].ssrc:
-            self.send_rtcp(control.cap(self))
-
-    def set_limit(self, down: "Rung", up: "Rung", reason: str) -> None:
-        """Ceilings that the participant chose, or that their device or budget sets."""
-        self.limit = (down, up, reason)
-
-    def note_browser_estimate(self, bitrate_bps: int) -> None:
-        """What the page's browser believes it can send."""
-        self.uplink_observer.on_browser_estimate(bitrate_bps, self._server.now())
-
-    def uplink_samples(self) -> tuple[UplinkSample | None, UplinkSample | None]:
-        """(audio, video), for ``uplink_observer``."""
-        return self.uplinks[rtp.AUDIO].sample(), self.uplinks[rtp.VIDEO].sample()
-
-    @property
-    def wire_up_bytes(self) -> int:
-        """Everything genuine that came from the peer so far, with IPv4 and UDP headers."""
-        return self.bytes_in + rtp.IP_UDP_BYTES * self.packets_in
-
-    def tell_order(self, order: "PublishOrder") -> None:
-        self._loop.call_soon(self._listener.on_order, self.id, order)
-
-    def tell_line(self, participant_id: str, news: "LineNews") -> None:
-        self._loop.call_soon(self._listener.on_line, participant_id, news)
 
     def resend_offer(self) -> None:
         """Deliver the outstanding offer once more, for a signaling connection that lost it."""
@@ -383,7 +310,7 @@ class MediaSession(Receiving):
             self._slow_at = now + SLOW_TICK_S
             if self.connected:
                 self._tick_media(now)
-                self._tick_downlink(now)
+                self._tick_sinks(now)
             self._watch_silence(now)
 
     def _tick_media(self, now: float) -> None:
@@ -399,11 +326,10 @@ class MediaSession(Receiving):
             self._rate_down.read(sum(sink.bytes for sink in self.sinks_by_ssrc.values()), now)
             self._report_at = now + control.report_interval_s(self)
 
-    def _tick_downlink(self, now: float) -> None:
+    def _tick_sinks(self, now: float) -> None:
+        self.tick_downlink(now)
         for sink in self.sinks_by_ssrc.values():
             sink.repeat_budget = MAX_REPEATS_PER_TICK
-        self._rate_wire.read(self.wire_down_bytes, now)
-        self.judge_line(self._rate_wire.bps, now)
         if self.needs_acknowledgement:
             self._server.forwarder.send_padding(self, 1, now)
         if self.feed_starved(now):
