@@ -71,6 +71,7 @@ async function received() {
 async function sent() {
   const result = {};
   const all = await pc.getStats();
+  const chosen = ([...all.values()].find(s => s.type === 'transport') || {}).selectedCandidatePairId;
   for (const s of all.values()) {
     if (s.type === 'outbound-rtp') result[s.kind] = {
       bytes: s.bytesSent, packets: s.packetsSent, nack: s.nackCount || 0, pli: s.pliCount || 0,
@@ -78,7 +79,7 @@ async function sent() {
       encoded: s.framesEncoded || 0, fps: s.framesPerSecond || 0};
     if (s.type === 'remote-inbound-rtp') result['remote_' + s.kind] = {
       rtt: s.roundTripTime, lost: s.packetsLost, fraction: s.fractionLost};
-    if (s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded') result.pair = {
+    if (s.type === 'candidate-pair' && (chosen ? s.id === chosen : s.nominated)) result.pair = {
       local: (({protocol, candidateType, relayProtocol}) => ({protocol, candidateType, relayProtocol}))(
         all.get(s.localCandidateId)),
       state: s.state, rtt: s.currentRoundTripTime, available: s.availableOutgoingBitrate || 0,
