@@ -13,6 +13,7 @@ from webapp.pages import (
     consult,
     consult_acts,
     history,
+    line_test,
     patient,
     plan,
     public,
@@ -33,6 +34,7 @@ def routes() -> list[Route]:
         *consult_acts.ROUTES,
         *history.ROUTES,
         *patient.ROUTES,
+        *line_test.ROUTES,
         *summary.ROUTES,
         *api.ROUTES,
     ]

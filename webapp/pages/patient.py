@@ -1,6 +1,5 @@
 """The visit as the patient and their guests go through it, one question a page. What step it is, the server says."""
 
-import secrets
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -22,8 +21,6 @@ from webapp.guards import SEAT_COOKIE, OfSeat, Route
 from webapp.pages.language import reader_locale
 from webapp.pages.visit_page import Visit, read_visit, render_visit
 from webapp.views import visit
-
-PROBE_MAX_BYTES = 50_000
 
 
 async def page(request: web.Request, seat: Seat) -> web.Response:
@@ -157,17 +154,6 @@ async def ticket(request: web.Request, seat: Seat) -> web.Response:
     return web.json_response({"ticket": token, "expires_in_s": 60})
 
 
-async def probe(request: web.Request, seat: Seat) -> web.Response:
-    """Bytes that no proxy can compress or keep, to measure what the line bears."""
-    asked = whole_number(request.query.get("bytes", ""))
-    size = PROBE_MAX_BYTES if asked is None else min(asked, PROBE_MAX_BYTES)
-    return web.Response(
-        body=secrets.token_bytes(size),
-        content_type="application/octet-stream",
-        headers={"Cache-Control": "no-store, no-transform"},
-    )
-
-
 def _onward(request: web.Request, seat: Seat, query: str = "") -> web.Response:
     """After a change: everybody concerned looks again, and this person goes to their next step."""
     _poke(request, seat.consult)
@@ -200,7 +186,6 @@ def _wants_json(request: web.Request) -> bool:
 ROUTES = [
     Route("GET", "/v/{participant}", page, OfSeat("session.open")),
     Route("GET", "/v/{participant}/now", now_json, OfSeat("session.open")),
-    Route("GET", "/v/{participant}/probe", probe, OfSeat("media.choose")),
     Route("POST", "/v/{participant}/consent", consent, OfSeat("consent.give")),
     Route("POST", "/v/{participant}/media", media, OfSeat("media.choose")),
     Route("POST", "/v/{participant}/arrive", arrive, OfSeat("room.arrive")),

@@ -1,6 +1,7 @@
 """The patient's way through the pages as a browser without scripts goes it, over real HTTP."""
 
 import re
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -217,20 +218,47 @@ async def test_one_visits_cookie_opens_no_other(app: WebApp) -> None:
     session = await app.session(mine.token)
     async with aiohttp.ClientSession() as client:
         cookie = {"Cookie": f"candil_v={session.token}"}
-        for path in ("", "/now", "/summary", "/probe"):
+        for path in ("", "/now", "/summary", "/line/down?bytes=10"):
             async with client.get(f"{app.url}/v/{other.patient_id}{path}", headers=HTML | cookie) as answer:
                 assert answer.status == 401, path
                 assert "Abra otra vez su enlace" in await answer.text()
 
 
-async def test_the_probe_is_bounded_and_cannot_be_compressed(app: WebApp) -> None:
+async def test_the_line_test_is_bounded_counted_and_cannot_be_compressed_or_kept(app: WebApp) -> None:
     planned = await app.plan()
     async with reading(app) as reader:
         base = await entered(reader, planned)
-        for asked, size in (("bytes=1", 1), ("bytes=9000000", 50_000), ("bytes=-3", 50_000), ("", 50_000)):
-            async with reader.session.get(f"{app.url}{base}/probe?{asked}") as answer:
-                assert len(await answer.read()) == size
-                assert "no-transform" in answer.headers["Cache-Control"]
+        down, up = f"{app.url}{base}/line/down?bytes=", f"{app.url}{base}/line/up"
+        seen = []
+        for asked in (0, 1, 24_576):
+            async with reader.session.get(f"{down}{asked}") as answer:
+                seen.append(body := await answer.read())
+                assert len(body) == asked
+                assert answer.headers["Cache-Control"] == "no-store, no-transform"
+                assert "Content-Encoding" not in answer.headers
+        assert len(zlib.compress(seen[-1], 9)) > 24_576
+        for refused in ("24577", "9000000", "-3", ""):
+            async with reader.session.get(down + refused) as answer:
+                assert answer.status == 400
+        async with reader.session.post(up, data=bytes(10)) as answer:
+            assert answer.status == 403, "without the session's token nothing is taken"
+        token = {"X-CSRF-Token": dict(FIELD.findall(reader.html))["csrf"], "Content-Type": "application/octet-stream"}
+        for size, status in ((0, 204), (24_576, 204), (24_577, 400)):
+            async with reader.session.post(up, data=bytes(size), headers=token) as answer:
+                assert answer.status == status
+                assert await answer.read() == b"" or status == 400
+
+
+async def test_the_line_test_of_one_person_does_not_become_a_load(app: WebApp) -> None:
+    planned = await app.plan()
+    async with reading(app) as reader:
+        base = await entered(reader, planned)
+        statuses = []
+        for _ in range(40):
+            async with reader.session.get(f"{app.url}{base}/line/down?bytes=24576") as answer:
+                statuses.append(answer.status)
+        assert statuses[:30] == [200] * 30
+        assert set(statuses[30:]) == {429}
 
 
 async def test_early_expired_cancelled_and_revoked_links_say_what_to_do(app: WebApp) -> None:

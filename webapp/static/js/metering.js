@@ -86,7 +86,7 @@
       for (const session of [old, current]) {
         if (!session || session.closed) continue;
         try {
-          const reports = await session.pc.getStats();
+          const reports = await this._reports(session);
           seen = this._meter.read(session.id, reports);
           if (session === current && !session.closed) this._look(session, reports, seen);
         } catch (error) {
@@ -95,6 +95,14 @@
       }
       if (!this._runs) return;
       this._next(this._spend(seen ? seen.rttMs : null).nextMs);
+    }
+
+    /** Of a connection that is closed meanwhile Firefox never answers. @param {any} session @returns {Promise<any>} */
+    _reports(session) {
+      return new Promise((resolve, reject) => {
+        this._setTimeout(reject, STATS_EVERY_MS);
+        session.pc.getStats().then(resolve, reject);
+      });
     }
 
     /** Every 2 s at most, however close the cap is. @param {any} session @param {any} reports @param {any} seen */
