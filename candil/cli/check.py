@@ -16,7 +16,7 @@ from candil.bus.open import open_bus
 from candil.cli.tls import server_context
 from candil.clock import SystemClock
 from candil.config import Settings
-from candil.endpoints import media_config, turn_config
+from candil.endpoints import ladder_policy, media_config, turn_config
 from candil.errors import CandilError
 from candil.receivers import receivers
 from candil.store.engine import check_sqlite_version
@@ -54,6 +54,7 @@ async def _check_parts(settings: Settings, say: Say) -> None:
         say("Redis", await _redis(settings))
         if settings.security.secret_key_file is None:
             print("none  shared key: Candil on a second machine needs the same [security] secret_key_file as here")
+    say("media ladder", _guarded(lambda: ladder_policy(settings.ladder)))
     say("TLS", _guarded(lambda: server_context(settings)))
     server, media = settings.server, settings.media
     running = await _is_running(settings)

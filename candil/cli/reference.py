@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import inspect
 import typing
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def document() -> str:
     parts = [_HEAD]
     for section in dataclasses.fields(Settings):
         cls = typing.cast(type, section.type)
-        parts.append(f"\n## [{section.name}]\n\n{(cls.__doc__ or '').strip()}\n")
+        parts.append(f"\n## [{section.name}]\n\n{inspect.cleandoc(cls.__doc__ or '')}\n")
         parts.append("\n| name | default | meaning |\n|---|---|---|\n")
         for field in dataclasses.fields(cls):
             parts.append(f"| `{field.name}` | {_default(field.default)} | {field.metadata['doc']} |\n")
@@ -32,6 +33,8 @@ def document() -> str:
 
 
 def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         text = ", ".join(str(getattr(item, "code", item)) for item in value)
     else:

@@ -128,11 +128,54 @@ class MediaSettings:
         (),
     )
     max_video_bps: int = _doc("Most a participant's video may use, bits per second.", 500_000)
+    downlink_estimator: Literal["transport_cc", "remb"] = _doc(
+        "What a participant's downlink is measured by: transport_cc, our own estimate from the browser's feedback on "
+        "packets, or remb, the browser's estimate.",
+        "transport_cc",
+    )
 
     @property
     def tcp_port_in_use(self) -> int:
         """0: none."""
         return self.udp_port if self.tcp_port == -1 else self.tcp_port
+
+
+def _enter(what: str, built_in: str) -> Any:
+    return _doc(f"Wire bits per second that a line must be proven to bear to begin {what}. Built in: {built_in}.", None)
+
+
+def _hold(what: str, built_in: str) -> Any:
+    return _doc(f"A congested line that bears less than this leaves {what}. Built in: {built_in}.", None)
+
+
+@dataclass(frozen=True)
+class LadderSettings:
+    """When a line gets moving pictures, still pictures, sound or text. Empty numbers mean the built-in ones; rates
+    count IP and UDP headers and hold for a call of two."""
+
+    enabled: bool = _doc("false: every page sends what it likes, whatever the lines bear.", True)
+    allow_hd: bool = _doc("Allow 720 lines on lines that bear it: about 650 MB an hour in each direction.", False)
+    emergency_enter_bps: int | None = _enter("telephone sound, the last that carries a voice", "13000")
+    emergency_hold_bps: int | None = _hold("it for text", "10000")
+    audio_enter_bps: int | None = _enter("good sound", "26000")
+    audio_hold_bps: int | None = _hold("it for telephone sound", "20000")
+    stills_enter_bps: int | None = _enter("a picture every few seconds beside the sound", "48000")
+    stills_hold_bps: int | None = _hold("it for sound alone", "34000")
+    low_video_enter_bps: int | None = _enter("small moving pictures", "85000")
+    low_video_hold_bps: int | None = _hold("them for stills", "62000")
+    video_enter_bps: int | None = _enter("moving pictures in standard definition", "415000")
+    video_hold_bps: int | None = _hold("them for small ones", "280000")
+    hd_enter_bps: int | None = _enter("high definition (with allow_hd)", "1900000")
+    hd_hold_bps: int | None = _hold("it for standard definition", "1200000")
+    up_hold_s: float | None = _doc("Least seconds between two steps up. Built in: 2.0.", None)
+    failed_within_s: float | None = _doc(
+        "A step up that had to be undone within this many seconds has failed. Built in: 20.0.", None
+    )
+    penalty_first_s: float | None = _doc(
+        "After a failed step up none for this long, three times longer after each further one. Built in: 10.0.", None
+    )
+    penalty_max_s: float | None = _doc("But never longer than this. Built in: 300.0.", None)
+    forgive_s: float | None = _doc("A step up that held this long ends the waiting. Built in: 120.0.", None)
 
 
 @dataclass(frozen=True)
@@ -217,6 +260,7 @@ class Settings:
     redis: RedisSettings = field(default_factory=RedisSettings)
     clinic: ClinicSettings = field(default_factory=ClinicSettings)
     media: MediaSettings = field(default_factory=MediaSettings)
+    ladder: LadderSettings = field(default_factory=LadderSettings)
     turn: TurnSettings = field(default_factory=TurnSettings)
     ehr: EhrSettings = field(default_factory=EhrSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)

@@ -84,7 +84,8 @@ def test_everything_works(
         status, told = checked(installation, sections)
         assert (status, told.splitlines()[-1]) == (0, "Everything works."), told
         relays = [f"relay {uri}" for uri in (coturn.udp_uri, coturn.tcp_uri, coturn.tls_uri)]
-        parts = ["configuration", "clock", "database", "Redis", "TLS", f"pages port {installation.port}/tcp"]
+        parts = ["configuration", "clock", "database", "Redis", "media ladder", "TLS"]
+        parts += [f"pages port {installation.port}/tcp"]
         parts += [f"media port {installation.media_port}/{kind}" for kind in ("udp", "tcp")]
         parts += [*relays, "EHR historia"]
         assert told.splitlines()[:-1] == [f"ok    {part}" for part in parts]
@@ -94,6 +95,13 @@ def test_everything_works(
         assert running.end() == 0
         assert status == 0, told
         assert f"ok    Candil is running on port {installation.port}" in told
+
+
+def test_a_ladder_that_makes_no_sense(installation: Installation) -> None:
+    status, told = checked(installation, {"ladder": {"video_hold_bps": 900_000}})
+    assert status == 1
+    assert "[ladder] video_hold_bps must be above 0 and below video_enter_bps (415000)" in told
+    assert "1 to mend." in told
 
 
 def test_the_embedded_database(installation: Installation, tmp_path: Path) -> None:
