@@ -14,6 +14,7 @@ from candil.errors import NotFound, TooMany
 from candil.ids import IdSource
 from candil.log import log_event
 from media import control, rtp, stun
+from media.aio.adapting import RoomAdapter
 from media.aio.aiortc_private import PacketBuffer, RTCCertificate, sha256_fingerprint, srtp_protect
 from media.aio.paths import Path
 from media.aio.session import MAX_SSRCS, MediaSession
@@ -54,6 +55,7 @@ class MediaServer:
         self.tx = PacketBuffer()
         self.forwarder = Forwarder(self.tx, srtp_protect, self._ntp_offset_s)
         self._rooms: dict[str, Room] = {}
+        self._adapters: dict[str, RoomAdapter] = {}
         self._by_ufrag: dict[str, MediaSession] = {}
         self._sockets: list[UdpSocket] = []
         self.tcp = TcpPort(
@@ -120,9 +122,13 @@ class MediaServer:
             raise TooMany("room_full", "the room is full", retry_after_s=30)
         if room is None:
             room = self._rooms[room_id] = Room(room_id)
+            if self.config.ladder is not None:
+                self._adapters[room_id] = RoomAdapter(room, self.config.ladder)
         session = self._make_session(room, participant_id, listener, hint)
         self._by_ufrag[session.ice.ufrag] = session
         room.add(session)
+        if room_id in self._adapters:
+            self._adapters[room_id].opened(session, self.now())
         self._replace_older(room, session)
         self._renegotiate(room)
         if self._timer is None:
@@ -186,9 +192,12 @@ class MediaServer:
         room = self._rooms[session.room_id]
         room.remove(session, self.now())
         if room.members:
+            if session.room_id in self._adapters:
+                self._adapters[session.room_id].closed(session)
             self._renegotiate(room)
         else:
             del self._rooms[session.room_id]
+            self._adapters.pop(session.room_id, None)
         log.info(log_event("media.session_closed", session=session.id, reason=reason))
         task = self._loop.create_task(session.stop_dtls())
         self._closing.add(task)
@@ -328,4 +337,6 @@ class MediaServer:
         elapsed_s, self._ticked_at = now - self._ticked_at, now
         for session in list(self._by_ufrag.values()):
             session.tick(now, elapsed_s)
+        for adapter in list(self._adapters.values()):
+            adapter.tick(now)
         self._timer = self._loop.call_later(TICK_S, self._tick) if self._by_ufrag else None

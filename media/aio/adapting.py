@@ -1,0 +1,199 @@
+"""One room's sessions and its ``RoomAdaptation``: what lines do goes in, what it orders is carried out."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+from media import rtp
+from media.adaptation.orders import Forward, LineHint, LineNews, Lines, ProbeDownlink, Publish, PublishOrder, Tell
+from media.adaptation.policy import LadderPolicy
+from media.adaptation.room import RoomAdaptation
+from media.adaptation.rungs import Rung
+from media.config import AudioParameters
+from media.congestion.line import LineState
+from media.control import RateMeter
+from media.room import Room
+
+if TYPE_CHECKING:
+    from media.aio.session import MediaSession
+
+ADAPT_S = 0.2
+FEEDBACK_BYTES = 80
+"""A transport feedback message on the wire, with its share of a second for five packets."""
+FEEDBACK_SHARE = 0.04
+MIN_FEEDBACK_S, MAX_FEEDBACK_S = 0.08, 0.5
+STAMP_EVERY_COMFORTABLE = 4
+COMFORTABLE_FACTOR = 2.0
+"""A line that bears this many times what flows is measured by one video packet in four."""
+
+
+class _Member:
+    """What is kept of a participant over all their sessions."""
+
+    def __init__(self, now: float) -> None:
+        self.order: PublishOrder | None = None
+        self.news: LineNews | None = None
+        self.probe_goal_bps: int | None = None
+        self.held_back: set[tuple[str, str]] = set()
+        self.audio_rate = RateMeter(now)
+        self.session: MediaSession | None = None
+
+
+class RoomAdapter:
+    """Made with the room. A participant who reconnects keeps rung, limits and what their line was known to bear."""
+
+    def __init__(self, room: Room, policy: LadderPolicy) -> None:
+        self._room = room
+        self._policy = policy
+        self._core = RoomAdaptation(policy)
+        self._members: dict[str, _Member] = {}
+        self._tick_at = 0.0
+
+    def opened(self, session: "MediaSession", now: float) -> None:
+        """A session was opened: until the line is known it sends sound of the audio rung and no picture."""
+        participant_id = session.participant_id
+        member = self._members.get(participant_id)
+        if member is None:
+            member = self._members[participant_id] = _Member(now)
+            member.order = PublishOrder(self._policy.audio.audio, None)
+            self._core.join(participant_id, now, session.hint)
+        former = member.session
+        member.session = session
+        session.paced = True
+        if former is not None:
+            session.downlink_control.hint(former.downlink_control.line(now).capacity_bps, now)
+            if session.limit is None:
+                session.limit = former.limit
+        elif session.hint is not None and session.hint.down_bps:
+            session.downlink_control.hint(session.hint.down_bps, now)
+        if member.order is not None:
+            self._order(session, member.order)
+        for publisher, kind in member.held_back:
+            session.set_forwarding(publisher, kind, on=False)
+        for other_id in self._members if former is None else ():
+            if other_id != participant_id:
+                self._hold_back(participant_id, other_id)
+                self._hold_back(other_id, participant_id)
+
+    def closed(self, session: "MediaSession") -> None:
+        """Call when the room has forgotten the session."""
+        participant_id = session.participant_id
+        member = self._members.get(participant_id)
+        if member is None:
+            return
+        remaining = self._room.members.get(participant_id)
+        if not remaining:
+            del self._members[participant_id]
+            self._core.leave(participant_id)
+            for other in self._members.values():
+                other.held_back = {key for key in other.held_back if key[0] != participant_id}
+        elif member.session is session:
+            member.session = self._sessions(participant_id)[-1]
+
+    def tick(self, now: float) -> None:
+        if now < self._tick_at:
+            return
+        self._tick_at = now + ADAPT_S * 0.9
+        lines: dict[str, Lines] = {}
+        for participant_id, member, session in self._connected():
+            self._tell_wishes(session)
+            lines[participant_id] = self._lines(member, session, now)
+            down = lines[participant_id].down
+            session.feedback_interval_s = feedback_interval_s(down.capacity_bps)
+            session.stamp_every = STAMP_EVERY_COMFORTABLE if is_comfortable(down) else 1
+        for action in self._core.tick(now, lines):
+            self._run(action)
+
+    def _connected(self) -> "Iterator[tuple[str, _Member, MediaSession]]":
+        """Each participant's newest session that is connected."""
+        for participant_id, member in self._members.items():
+            for session in reversed(self._sessions(participant_id)):
+                if session.connected:
+                    yield participant_id, member, session
+                    break
+
+    def _tell_wishes(self, session: "MediaSession") -> None:
+        wanted = session.wanted
+        self._core.set_wish(
+            session.participant_id,
+            wants_audio=wanted[rtp.AUDIO],
+            wants_video=wanted[rtp.VIDEO],
+            sends_audio=session.microphone,
+            sends_video=session.camera,
+        )
+        down, up, reason = session.limit or (Rung.HD, Rung.HD, "")
+        self._core.set_limit(session.participant_id, down=down, up=up, reason=reason)
+
+    def _lines(self, member: _Member, session: "MediaSession", now: float) -> Lines:
+        observer = session.uplink_observer
+        audio, video = session.uplink_samples()
+        if session.round_trip.measured:
+            observer.rtt_ms = session.round_trip.rtt_s * 1000
+        sends_audio = member.order is not None and member.order.audio is not None and session.microphone
+        observer.observe(now, audio, video, session.wire_up_bytes, expected=sends_audio)
+        if audio is not None:
+            member.audio_rate.read(audio.bytes + audio.packets * (rtp.IP_UDP_BYTES + rtp.SRTP_TAG_BYTES), now)
+        return Lines(
+            down=session.downlink_control.line(now),
+            up=observer.line(now),
+            alive=not session.path_lost,
+            audio_up_bps=member.audio_rate.bps or None,
+        )
+
+    def _run(self, action: Forward | Publish | ProbeDownlink | Tell) -> None:
+        match action:
+            case Forward(receiver, publisher, kind, on):
+                member = self._members[receiver]
+                (member.held_back.discard if on else member.held_back.add)((publisher, kind))
+                for session in self._sessions(receiver):
+                    session.set_forwarding(publisher, kind, on=on)
+            case Publish(participant, order):
+                self._members[participant].order = order
+                for session in self._sessions(participant):
+                    self._order(session, order)
+            case ProbeDownlink(participant, goal_bps):
+                for session in self._sessions(participant):
+                    session.probe_goal_bps = goal_bps
+            case Tell(participant, news):
+                self._members[participant].news = news
+                for other_id in self._members:
+                    for session in self._sessions(other_id):
+                        session.tell_line(participant, news)
+
+    def _hold_back(self, receiver: str, publisher: str) -> None:
+        """Nothing is forwarded before the ladder says so, which it does at the first tick of a connected session."""
+        for kind in rtp.KINDS:
+            self._members[receiver].held_back.add((publisher, kind))
+            for session in self._sessions(receiver):
+                session.set_forwarding(publisher, kind, on=False)
+
+    def _sessions(self, participant_id: str) -> "list[MediaSession]":
+        return cast("list[MediaSession]", list(self._room.members.get(participant_id, [])))
+
+    @staticmethod
+    def _order(session: "MediaSession", order: PublishOrder) -> None:
+        """The page obeys the order at once; the cap in reports brakes a camera even if the page does not hear it."""
+        if order.audio is not None:
+            session.set_audio(
+                AudioParameters(
+                    ptime_ms=order.audio.ptime_ms,
+                    max_average_bitrate_bps=order.audio.bitrate_bps,
+                    use_dtx=order.audio.dtx,
+                    use_inband_fec=order.audio.fec,
+                    narrowband=order.audio.narrowband,
+                ),
+                offer=False,
+            )
+        session.set_max_video_bitrate(order.video.max_bitrate_bps if order.video is not None else 0)
+        session.tell_order(order)
+
+
+def feedback_interval_s(downlink_bps: int) -> float:
+    """How often a publisher may be told of its packets' arrival: under 5 % of the line the telling takes."""
+    return min(MAX_FEEDBACK_S, max(MIN_FEEDBACK_S, FEEDBACK_BYTES * 8 / (FEEDBACK_SHARE * max(downlink_bps, 1))))
+
+
+def is_comfortable(line: LineState) -> bool:
+    return not line.congestion and line.proven and line.capacity_bps > COMFORTABLE_FACTOR * line.rate_bps
+
+
+__all__ = ["LineHint", "RoomAdapter", "feedback_interval_s"]
