@@ -10,7 +10,7 @@ from candil.store.database import Database
 from media.adaptation.orders import AudioOrder, LineHint, PublishOrder, VideoOrder
 from media.adaptation.rungs import Rung
 from tests.support.eventually import eventually
-from tests.support.line_news import news
+from tests.support.ladder_news import news
 from tests.support.signaling import FakeMediaSession, Node, Pages, PageSocket, Visit, plan_visit
 
 ORDER = PublishOrder(AudioOrder(12_000, 60, True, True, False), VideoOrder(150_000, 8.0, 240))

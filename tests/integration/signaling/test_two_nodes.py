@@ -16,7 +16,7 @@ from media.adaptation.rungs import Rung
 from signaling.aio import media_gateway
 from tests.support.databases import postgresql_settings
 from tests.support.eventually import eventually
-from tests.support.line_news import news
+from tests.support.ladder_news import news
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.signaling import IDS, Node, Pages, PageSocket, Visit, plan_visit, running_node
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from media.adaptation.rungs import Rung
 from signaling.line_board import CAPACITY_S, REASON_S, LineBoard
-from tests.support.line_news import line
+from tests.support.ladder_news import line
 
 
 def test_the_first_news_and_every_other_rung_are_told_at_once() -> None:

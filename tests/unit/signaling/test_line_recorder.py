@@ -2,7 +2,7 @@
 
 from media.adaptation.rungs import Rung
 from signaling.line_recorder import BATCH_S, MAX_PENDING, RETRY_S, SAMPLE_S, LineRecorder
-from tests.support.line_news import line
+from tests.support.ladder_news import line
 
 
 def test_changes_close_together_are_one_batch_and_a_flicker_is_one_row() -> None:

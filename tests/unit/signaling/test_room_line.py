@@ -20,7 +20,7 @@ from signaling.room_effects import (
     SetLimit,
     Tell,
 )
-from tests.support.line_news import line
+from tests.support.ladder_news import line
 from tests.support.room import DOCTOR, GUEST, NOW, PATIENT, joined, people, room
 
 ORDER = PublishOrder(AudioOrder(12_000, 60, True, True, False), VideoOrder(150_000, 15.0, 240))
