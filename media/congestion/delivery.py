@@ -1,0 +1,83 @@
+"""How fast packets arrive at the other end, from their arrival times."""
+
+from collections import deque
+
+WINDOW_S = 1.0
+MAX_PACKETS = 512
+BUSY_WAIT_S = 0.030
+"""A packet that waited so long found the line busy."""
+BUSY_SPAN_S = 1.0
+SAMPLED = 3.0
+"""Above this many bytes sent per numbered byte, rates come from the stretching of time between packets."""
+
+
+class DeliveredRate:
+    """Window of acknowledged packets: (arrival, sent, bytes, wait in queues, is padding)."""
+
+    __slots__ = ("_window", "flowing_bps", "unnumbered_factor")
+
+    def __init__(self) -> None:
+        self._window: deque[tuple[float, float, int, float, bool]] = deque(maxlen=MAX_PACKETS)
+        self.flowing_bps = 0
+        """What is sent in all, padding left out; the caller keeps it current."""
+        self.unnumbered_factor = 1.0
+        """Media bytes sent for each byte that had a number."""
+
+    def add(self, arrival_s: float, sent_s: float, size_bytes: int, wait_s: float, padding: bool) -> None:
+        self._window.append((arrival_s, sent_s, size_bytes, wait_s, padding))
+
+    def usual_bps(self, loss: float) -> float:
+        """Over the last second; while few packets are numbered, what was sent less what was lost."""
+        window = self._window
+        if self.unnumbered_factor > SAMPLED or len(window) < 5:
+            return self.flowing_bps * (1 - loss)
+        newest = window[-1][0]
+        packets = 0
+        for arrival, _, _, _, _ in reversed(window):
+            if arrival < newest - WINDOW_S:
+                break
+            packets += 1
+        return self._rate_bps(max(5, packets))
+
+    def busy_bps(self, loss: float) -> float:
+        """Over the latest packets that found the line busy: that is what the line bears.
+
+        The packet before them gives the start, so two late packets are enough.
+        """
+        window = self._window
+        if len(window) < 2:
+            return self.flowing_bps * (1 - loss)
+        newest = window[-1][0]
+        packets = 0
+        for arrival, _, _, wait, _ in reversed(window):
+            packets += 1
+            if packets > 2 and (wait < BUSY_WAIT_S or arrival < newest - BUSY_SPAN_S):
+                break
+        return self._rate_bps(packets)
+
+    def stretched(self) -> float:
+        """Time between arrivals over time between sendings of the last packets; 1: the line keeps up."""
+        window = self._window
+        if len(window) < 3:
+            return 1.0
+        first, last = window[-min(len(window), 12)], window[-1]
+        sent_s = last[1] - first[1]
+        return (last[0] - first[0]) / sent_s if sent_s > 0.01 else 1.0
+
+    def _rate_bps(self, packets: int) -> float:
+        window = self._window
+        start = len(window) - min(packets, len(window))
+        first, last = window[start], window[-1]
+        arrival_s = max(last[0] - first[0], 0.001)
+        if self.unnumbered_factor > SAMPLED:
+            return self.flowing_bps * max(0.0, last[1] - first[1]) / arrival_s
+        media_bytes = padding_bytes = 0
+        for index in range(start + 1, len(window)):
+            if window[index][4]:
+                padding_bytes += window[index][2]
+            else:
+                media_bytes += window[index][2]
+        return (media_bytes * self.unnumbered_factor + padding_bytes) * 8 / arrival_s
+
+    def forget(self) -> None:
+        self._window.clear()

@@ -1,0 +1,202 @@
+"""Padding probes on the downlink: the only way up that does not put the call at risk.
+
+A probe fills the line to a little over the goal for a moment; the arrival times of its packets say what got through.
+Padding costs the patient money, so a probe is short, small, and stopped at the first sign of trouble.
+"""
+
+OVER_GOAL = 1.1
+STEP = 2.0
+"""A goal further away than this is approached in steps: a failing step fills less of the queue."""
+SHORT_S = 0.2
+LONG_S = 0.4
+LONG_BELOW_BPS = 60_000
+SHORT_ABOVE_BPS = 250_000
+MIN_PACKETS = 5
+MAX_PACKET_BYTES = 323
+"""RTP padding is at most 255 bytes (RFC 3550, section 5.1)."""
+MIN_PACKET_BYTES = 90
+INTERVAL_S = 3.0
+INTERVAL_GROWTH = 1.5
+INTERVAL_MAX_S = 8.0
+PASSED = 0.95
+ARRIVED = 0.8
+LOSS_STOP = 0.04
+QUEUE_STOP_S = 0.080
+RESULT_SLACK_S = 0.4
+MIN_RESULT_PACKETS = 4
+TOLD_AFTER_S = 1.0
+
+
+class _Cluster:
+    """The packets of one probe, as acknowledgements come in."""
+
+    __slots__ = ("arrived", "bytes", "first", "last", "lost", "padding_bytes")
+
+    def __init__(self) -> None:
+        self.first: tuple[float, float] | None = None  # (arrival, sent)
+        self.last: tuple[float, float] | None = None
+        self.padding_bytes = 0  # all but the first packet's
+        self.arrived = 0
+        self.lost = 0
+
+    def add(self, arrival_s: float, sent_s: float, size_bytes: int) -> None:
+        self.arrived += 1
+        if self.first is None:
+            self.first = (arrival_s, sent_s)
+        else:
+            self.padding_bytes += size_bytes
+        self.last = (arrival_s, sent_s)
+
+    def delivered_bps(self, flowing_bps: float) -> float:
+        """Padding plus the media that flowed beside it, by arrival times."""
+        if self.first is None or self.last is None:
+            return 0.0
+        arrival_s = max(0.001, self.last[0] - self.first[0])
+        sent_s = max(0.0, self.last[1] - self.first[1])
+        return (self.padding_bytes * 8 + flowing_bps * sent_s) / arrival_s
+
+
+class Prober:
+    """``tick`` starts probes, ``bytes_due`` paces them, ``settle`` ends them and returns the rate proven."""
+
+    def __init__(self) -> None:
+        self.probe_id = 1
+        self.sending = False
+        self.bytes_total = 0
+        self.probes_started = 0
+        self.failed = 0
+        self.goal_bps = 0.0
+        self.ended_at = -1e9
+        """When padding was last sent: a queue soon after is of our own making."""
+        self._waiting = False  # for the last acknowledgements
+        self._cluster = _Cluster()
+        self.started_at = 0.0
+        self._rate_bps = 0.0
+        self._duration_s = 0.0
+        self._flowing_bps = 0
+        self._planned_bytes = 0
+        self._unit_bytes = MAX_PACKET_BYTES
+        self._sent_bytes = 0
+        self._next_at = 0.0
+        self._interval_s = INTERVAL_S
+        self._queue_before_s = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return self.sending or self._waiting
+
+    def start_due(self, now: float, goal_bps: float, believed_bps: float, flowing_bps: int, queue_s: float) -> None:
+        """Begin a probe when it is time; only called while nothing speaks against it."""
+        if self.busy or now < self._next_at:
+            return
+        goal = min(goal_bps, max(STEP * max(believed_bps, flowing_bps), flowing_bps + 10_000))
+        rate = OVER_GOAL * goal - flowing_bps
+        if rate <= 0:
+            return
+        share = (goal - LONG_BELOW_BPS) / (SHORT_ABOVE_BPS - LONG_BELOW_BPS)
+        self._duration_s = LONG_S + (SHORT_S - LONG_S) * min(1.0, max(0.0, share))
+        planned = rate * self._duration_s / 8
+        self._unit_bytes = int(min(MAX_PACKET_BYTES, max(MIN_PACKET_BYTES, planned / MIN_PACKETS)))
+        self._planned_bytes = max(round(planned / self._unit_bytes), MIN_PACKETS) * self._unit_bytes
+        self._duration_s = self._planned_bytes * 8 / rate
+        self._rate_bps = rate
+        self._flowing_bps = flowing_bps
+        self._queue_before_s = queue_s
+        self._sent_bytes = 0
+        self.started_at = now
+        self._cluster = _Cluster()
+        self.goal_bps = goal
+        self.probe_id = self.probe_id % 0xFFFF + 1
+        self.probes_started += 1
+        self.sending = True
+
+    def bytes_due(self, now: float) -> int:
+        """Padding to send now; it counts as sent."""
+        if not self.sending:
+            return 0
+        due = int((now - self.started_at) * self._rate_bps / 8) + self._unit_bytes - self._sent_bytes
+        due = min(due, self._planned_bytes - self._sent_bytes)
+        last = self._sent_bytes + due >= self._planned_bytes
+        if due < self._unit_bytes and not last:
+            return 0
+        if not last:
+            due -= due % self._unit_bytes
+        self._sent_bytes += due
+        self.bytes_total += due
+        self.ended_at = now
+        if last:
+            self.sending = False
+            self._waiting = True
+        return due
+
+    def acknowledged(self, arrival_s: float, sent_s: float, size_bytes: int) -> None:
+        self._cluster.add(arrival_s, sent_s, size_bytes)
+
+    def lost(self) -> None:
+        self._cluster.lost += 1
+
+    def trouble(self, queue_s: float, usual_loss: float, overdue: bool) -> bool:
+        """First sign that the line does not bear it."""
+        cluster = self._cluster
+        told = cluster.arrived + cluster.lost
+        lossy = cluster.lost > 1 + (usual_loss + LOSS_STOP) * told
+        return lossy or overdue or queue_s > self._queue_before_s + QUEUE_STOP_S
+
+    def abort(self, now: float) -> float | None:
+        """Stop; what had got through, None when too little to tell."""
+        delivered = self._delivered_bps()
+        self._fail(now)
+        return delivered
+
+    def settle(self, now: float, usual_wait_s: float, usual_loss: float, anything_unacked: bool) -> float | None:
+        """The delivered rate once all is told about a whole probe. None: not yet, or nothing was learned."""
+        if not self._waiting:
+            return None
+        overdue = now > self.ended_at + usual_wait_s + RESULT_SLACK_S
+        all_arrived = self._cluster.arrived * self._unit_bytes >= self._planned_bytes
+        if not (overdue or all_arrived or (not anything_unacked and self._cluster.last is not None)):
+            return None
+        delivered = self._delivered_bps()
+        told = self._cluster.arrived * self._unit_bytes
+        if delivered is None or told < ARRIVED * (1 - usual_loss) * self._planned_bytes * 0.95:
+            self._fail(now)
+            return None
+        if delivered < PASSED * self.goal_bps:
+            self._fail(now)
+        else:
+            self._waiting = False
+            self._interval_s = INTERVAL_S
+            self._next_at = now
+        return delivered
+
+    def settle_told(self, now: float, told_bps: float | None) -> float | None:
+        """The same for an estimate told by the receiver, some time after the probe."""
+        if not self._waiting or now < self.ended_at + TOLD_AFTER_S:
+            return None
+        if told_bps is None or not self.passed(told_bps):
+            self._fail(now)
+        else:
+            self._waiting = False
+            self._interval_s = INTERVAL_S
+            self._next_at = now
+        return told_bps
+
+    def passed(self, delivered_bps: float) -> bool:
+        return delivered_bps >= PASSED * self.goal_bps
+
+    def reset(self, now: float) -> None:
+        """New network: try soon."""
+        self.sending = self._waiting = False
+        self._interval_s = INTERVAL_S
+        self._next_at = now
+
+    def _delivered_bps(self) -> float | None:
+        if self._cluster.arrived < MIN_RESULT_PACKETS:
+            return None
+        return self._cluster.delivered_bps(self._flowing_bps)
+
+    def _fail(self, now: float) -> None:
+        self.sending = self._waiting = False
+        self.failed += 1
+        self._next_at = now + self._interval_s
+        self._interval_s = min(INTERVAL_MAX_S, self._interval_s * INTERVAL_GROWTH)
