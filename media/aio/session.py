@@ -282,6 +282,7 @@ class MediaSession(Steered):
         if self.path is path and self.paths:
             self.path = max(self.paths.values(), key=lambda other: other.heard_at)
             self.ice.active = self.path.key
+            self.downlink_control.path_changed(self._server.now())
 
     def renegotiate(self) -> None:
         """Offer what changed in the room, unless an offer is out already."""
