@@ -42,8 +42,6 @@
     { rung: "audio", share: 0.03, bps: 45000, forS: 30 },
     { rung: "emergency", share: 0, bps: 20000, forS: 0 },
   ];
-  /** A rung once given up returns only when clearly more is left (the cap was raised), not by a rounding. */
-  const RETURN_FACTOR = 1.1;
 
   class Spending {
     /** @param {{store: {read: (month: string) => number, add: (month: string, bytes: number) => void}, pricePerMb?: number}} options */
@@ -122,8 +120,8 @@
       const now = Candil.RUNGS.indexOf(this._ceiling);
       const usable = leftBytes - spoken - (this._bps / BITS) * REACTION_S;
       const fits = RUNGS.find((one) => {
-        const needed = Math.max(one.share * cap, (one.bps / BITS) * one.forS);
-        return usable >= needed * (Candil.RUNGS.indexOf(one.rung) > now ? RETURN_FACTOR : 1);
+        const isHigher = Candil.RUNGS.indexOf(one.rung) > now; // what was given up returns only with another cap
+        return !isHigher && usable >= Math.max(one.share * cap, (one.bps / BITS) * one.forS);
       });
       return fits ? fits.rung : "emergency";
     }
