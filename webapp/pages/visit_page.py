@@ -120,8 +120,7 @@ def render_visit(
         me=view.seat.participant,
         csrf_token=view.seat.csrf_token,
         base=base,
-        costs=visit.data_costs(ctx.settings.media.max_video_bps, clinic.price_per_mb, clinic.price_currency, locale),
-        rungs=visit.rung_costs(
+        costs=visit.rung_costs(
             LadderPolicy(), ctx.settings.media.max_video_bps, clinic.price_per_mb, clinic.price_currency, locale
         ),
         call_minutes=visit.CALL_MINUTES,

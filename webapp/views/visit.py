@@ -19,9 +19,6 @@ DoctorState = Literal["with_you", "busy", "here", "away"]
 
 ROOM_STEPS: frozenset[Step] = frozenset({"waiting", "held", "call", "ended"})
 CALL_MINUTES = 15
-# What a tier takes of the line in each direction at most, headers included: 24 kbit/s of Opus in 60 ms packets is
-# 31 kbit/s at the wire, connection checks and reports are 2 more; video is what the clinic allows, on top of that.
-AUDIO_WIRE_BPS = 33_000
 TEXT_WIRE_BPS = 1_000
 VIDEO_WIRE_SHARE = 1.06  # RTP, UDP and IP headers over the video itself, in packets of about 1 kB
 
@@ -82,17 +79,11 @@ class DataCost:
     price: str
 
 
-def data_costs(max_video_bps: int, price_per_mb: float, currency: str, locale: str) -> dict[str, DataCost]:
-    """Most that a call of CALL_MINUTES takes by way of talking, both directions together."""
-    wire_bps = {"video": max_video_bps + AUDIO_WIRE_BPS, "audio": AUDIO_WIRE_BPS, "text": TEXT_WIRE_BPS}
-    return {tier: _cost(bps, price_per_mb, currency, locale) for tier, bps in wire_bps.items()}
-
-
 def rung_costs(
     policy: LadderPolicy, max_video_bps: int, price_per_mb: float, currency: str, locale: str
 ) -> dict[str, DataCost]:
-    """Most that a call of CALL_MINUTES takes when it stays on a rung, by the rung's name."""
-    costs = {}
+    """Most that a call of CALL_MINUTES takes when it stays on a rung, both directions together, by the rung's name."""
+    costs = {"text": _cost(TEXT_WIRE_BPS, price_per_mb, currency, locale)}
     for rung in list(Rung)[1:]:
         rule = policy.rule(rung)
         assert rule is not None
@@ -105,5 +96,9 @@ def rung_costs(
 def _cost(wire_bps: float, price_per_mb: float, currency: str, locale: str) -> DataCost:
     numbers = "es_VE" if locale == "es" else locale
     megabytes = 2 * wire_bps * CALL_MINUTES * 60 / 8 / 1e6
-    price = f"{currency} {format_decimal(megabytes * price_per_mb, '#,##0.00', numbers)}" if price_per_mb else ""
+    price = (
+        f"{currency}\N{NO-BREAK SPACE}{format_decimal(megabytes * price_per_mb, '#,##0.00', numbers)}"
+        if price_per_mb
+        else ""
+    )
     return DataCost(format_decimal(round(max(megabytes, 1)), locale=numbers), megabytes < 1, price)

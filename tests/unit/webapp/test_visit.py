@@ -7,7 +7,8 @@ import pytest
 
 from candil.store.consults import ConsultRow
 from candil.store.participants import ParticipantRow
-from webapp.views.visit import data_costs, doctor_state, line_of, step_of
+from media.adaptation.policy import LadderPolicy
+from webapp.views.visit import doctor_state, line_of, rung_costs, step_of
 
 CONSULT = ConsultRow(
     "con_1", "clinica", "stf_1", "planned", "urn:x", "V-1", "Rosa", "", 0, "", "es", 1000.0, 20, None, 0.0
@@ -82,8 +83,16 @@ def test_the_line_in_people_and_minutes() -> None:
 
 
 def test_costs_of_a_quarter_of_an_hour() -> None:
-    costs = data_costs(367_000, 0.35, "Bs.", "es")
-    assert (costs["video"].megabytes, costs["video"].price) == ("90", "Bs. 31,50")
-    assert (costs["audio"].megabytes, costs["audio"].under_one) == ("7", False)
+    costs = rung_costs(LadderPolicy(), 367_000, 0.35, "Bs.", "es")
+    assert (costs["video"].megabytes, costs["video"].price) == ("95", "Bs.\N{NO-BREAK SPACE}33,37")
+    assert (costs["audio"].megabytes, costs["audio"].under_one) == ("5", False)
     assert costs["text"].under_one
-    assert data_costs(367_000, 0, "Bs.", "es")["video"].price == ""
+    assert rung_costs(LadderPolicy(), 367_000, 0, "Bs.", "es")["video"].price == ""
+
+
+def test_a_poorer_rung_costs_less() -> None:
+    costs = rung_costs(LadderPolicy(), 500_000, 1.0, "$", "en")
+    rungs = ("text", "emergency", "audio", "stills", "low_video", "video")
+    amounts = [float(costs[rung].price.split("\N{NO-BREAK SPACE}")[1]) for rung in rungs]
+    assert amounts == sorted(amounts)
+    assert len(set(amounts)) == len(amounts)

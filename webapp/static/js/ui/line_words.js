@@ -42,7 +42,7 @@
     /** @param {number} amount @param {string} currency @returns {string} */
     price(amount, currency) {
       const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
-      return currency + " " + amount.toLocaleString(this._locale, digits);
+      return currency + "\u00a0" + amount.toLocaleString(this._locale, digits);
     }
 
     /** @param {{rung: string}} direction */

@@ -51,6 +51,7 @@
       call.on("devices", (/** @type {any} */ devices) => this._devices(devices));
       call.on("line", (/** @type {any} */ news) => {
         this.tiles.line(news);
+        this._unsent();
         this._light();
       });
       call.on("stats", (/** @type {any} */ stats) => this._stats(stats));
@@ -184,6 +185,14 @@
       const hasPicture = Boolean(stream && stream.getVideoTracks().length);
       this._find("self-box").hidden = !hasPicture;
       this._find("self").srcObject = hasPicture ? stream : null;
+    }
+
+    /** One's own picture says when nobody gets it. */
+    _unsent() {
+      const rung = this.line.shows("up");
+      const unsent = rung !== "" && Candil.RUNGS.indexOf(rung) < Candil.RUNGS.indexOf("stills");
+      this._find("self-box").classList.toggle("unsent", unsent);
+      this._find("unsent").hidden = !unsent;
     }
 
     /** @param {{microphone: boolean, camera: boolean, reason: string}} devices */
