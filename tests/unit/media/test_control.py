@@ -68,8 +68,37 @@ def test_reports_tell_the_publisher_its_losses_and_its_cap() -> None:
 def test_reports_are_rarer_without_video() -> None:
     session = FakeSession(Room("r"), "ana")
     assert control.report_interval_s(session) == control.AUDIO_REPORT_INTERVAL_S
+    session.feedback_interval_s = 0.5
+    assert control.report_interval_s(session) == control.THIN_REPORT_INTERVAL_S
     session.uplinks[rtp.VIDEO].active = True
     assert control.report_interval_s(session) == control.REPORT_INTERVAL_S
+
+
+def test_a_camera_that_should_send_nothing_is_braked_as_far_as_it_goes() -> None:
+    session = FakeSession(Room("r"), "ana")
+    session.send_from(rtp.VIDEO, 2)
+    session.max_video_bitrate_bps = 0
+    assert rtcp.parse_compound(control.cap(session)) == [rtcp.Remb(30_000, (2,))]
+
+
+def test_feedback_losses_and_round_trips_reach_the_estimate_of_the_line() -> None:
+    session = FakeSession(Room("r"), "bea")
+    told: list[tuple[str, object]] = []
+    control_ = session.downlink_control
+    control_.on_feedback = lambda fci, now: told.append(("feedback", fci))  # type: ignore[method-assign]
+    control_.on_report = lambda loss, now: told.append(("loss", loss))  # type: ignore[method-assign]
+    control_.on_rtt = lambda rtt_s, now: told.append(("rtt", round(rtt_s, 2)))  # type: ignore[method-assign]
+    control_.on_remb = lambda bps, now: told.append(("remb", bps))  # type: ignore[method-assign]
+    for ssrc in (0xB1, 0xB3):
+        session.receive_from("ana", rtp.AUDIO, ssrc).attached = True
+    blocks = [
+        rtcp.ReportBlock(0xB1, 64, 9, 100, 48, control.compact_ntp(5_000.0), 0),
+        rtcp.ReportBlock(0xB3, 128, 9, 100, 48, 0, 0),
+    ]
+    control.handle_rtcp(session, rtcp.receiver_report(1, blocks), 1.0, 5_000.5)
+    control.handle_rtcp(session, rtcp.transport_feedback(1, 2, b"\x01" * 12), 1.0, 5_000.5)
+    control.handle_rtcp(session, rtcp.remb(1, 100_000, [2]), 1.0, 5_000.5)
+    assert told == [("rtt", 0.5), ("loss", 0.5), ("feedback", b"\x01" * 12), ("remb", 100_000)]
 
 
 def test_key_frames_are_asked_for_at_a_limited_rate_however_many_want_one() -> None:

@@ -1,6 +1,7 @@
 """Offers we write, answers we read: a browser's, a wrong one, and noise."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -80,6 +81,59 @@ def test_audio_parameters_reach_the_offer() -> None:
     assert offer is not None
     assert "maxaveragebitrate=6000;minptime=10;stereo=0;useinbandfec=1;usedtx=1\r\n" in offer
     assert "a=ptime:120\r\na=maxptime:120\r\n" in offer
+
+
+def test_narrowband_is_asked_for_by_the_playback_rate() -> None:
+    offer = negotiation(AudioParameters(max_average_bitrate_bps=6000, narrowband=True)).next_offer()
+    assert offer is not None
+    assert ";usedtx=0;maxplaybackrate=8000\r\n" in offer
+    plain = negotiation().next_offer()
+    assert plain is not None
+    assert "maxplaybackrate" not in plain
+
+
+def test_sound_that_the_page_changes_by_itself_is_only_in_later_offers() -> None:
+    session = negotiation()
+    first = session.next_offer()
+    assert first is not None
+    session.apply_answer(answer_to(first))
+    session.set_audio(AudioParameters(ptime_ms=120), offer=False)
+    assert session.next_offer() is None
+    session.set_publishers(["par_1"])
+    second = session.next_offer()
+    assert second is not None
+    assert "a=ptime:120" in second
+    session.set_audio(AudioParameters(ptime_ms=40), offer=False)  # while that one is out
+    session.apply_answer(answer_to(second))
+    assert session.next_offer() is None
+    session.set_audio(AudioParameters(ptime_ms=20))
+    third = session.next_offer()
+    assert third is not None
+    assert "a=ptime:20" in third
+
+
+def test_what_we_send_is_numbered_for_feedback_unless_remb_is_compared() -> None:
+    def sections(**changes: bool) -> dict[str, str]:
+        session = Negotiation(replace(TRANSPORT, **changes), AudioParameters(), iter(range(1, 99)).__next__)
+        session.set_publishers(["par_1"])
+        offer = session.next_offer()
+        assert offer is not None
+        return {part.split("a=mid:")[1][:2]: part for part in offer.split("\r\nm=")[1:]}
+
+    stamped = sections()
+    for mid in ("a1", "v1"):
+        assert "a=extmap:4 http://www.ietf.org/id/draft-holmer" in stamped[mid]
+        assert "transport-cc\r\n" in stamped[mid]
+    assert "goog-remb" not in stamped["v1"]
+    assert "goog-remb" in stamped["v0"]
+    assert "extmap:4" not in stamped["a0"]
+    assert "a=rtcp-fb:111 nack\r\n" in stamped["a0"]
+    assert "a=rtcp-fb:111 nack\r\n" in stamped["a1"]
+    compared = sections(stamped=False, audio_nack=False)
+    assert "abs-send-time" in compared["v1"]
+    assert "goog-remb" in compared["v1"]
+    assert "transport-cc" not in compared["v1"] + compared["a1"]
+    assert "rtcp-fb:111" not in compared["a0"] + compared["a1"]
 
 
 def test_one_offer_at_a_time_and_changes_go_into_the_next() -> None:
