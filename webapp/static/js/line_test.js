@@ -82,8 +82,8 @@
         const isCut = seen.status === 0;
         if (isCut && !seen.bytes) return;
         if (!isCut && seen.status >= 300) return;
-        // A round trip is not the line's rate; but of what was cut, nothing says how much of the time it was.
-        const ms = Math.max(LEAST_MS, isCut ? seen.ms : seen.ms - rttMs);
+        // A round trip is not the line's rate; of what was cut it was at most half the time.
+        const ms = Math.max(LEAST_MS, seen.ms - rttMs, isCut ? seen.ms / 2 : 0);
         this._learn({ [name]: Math.round(Math.min(MOST_BPS, ((seen.bytes + HEADER_BYTES) * 8000) / ms)) });
         if (isCut || ms > QUICK_MS) return;
       }
