@@ -134,6 +134,15 @@ class LadderPolicy:
     """Of what a test before the call found, this is believed until the line itself is known."""
     hint_s: float = 15.0
 
+    proof_s: float = 8.0
+    """What a question proved is believed this long."""
+
+    audio_patience_s: float = 1.0
+    """Sound is not made poorer before the line was congested this long: queues drain when the picture stops."""
+    text_patience_s: float = 4.0
+    """Sound is not given up before this."""
+    sag_s: float = 3.0
+    """A line measured below a picture rung without congestion (the browser sends less by itself) is left after this."""
     up_hold_s: float = 2.0
     """Between two steps up."""
     failed_within_s: float = 20.0

@@ -1,0 +1,284 @@
+"""One direction of one participant: the rung its line bears, and why not the next."""
+
+from dataclasses import dataclass
+
+from media.adaptation.policy import LadderPolicy
+from media.adaptation.questions import Questions
+from media.adaptation.rungs import Rung
+from media.congestion.line import LineState
+
+CALM_S = 0.4
+"""Without congestion for this long before a step up."""
+RECOVER_CALM_S = 0.8
+"""After an outage the queue of the line drains first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many streams one direction carries; an uplink always carries one of each."""
+
+    audio: int = 1
+    video: int = 1
+    extra_bps: int = 0
+    """Measured sound beyond what was ordered: browsers that keep to short packets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a direction may and should reach at this tick."""
+
+    ceiling: Rung
+    """Chosen by people or by the clinic: never exceeded."""
+    useful: Rung
+    """What the other side could make use of: no reason to ask the line for more."""
+    load: Load = Load()
+    flowing: bool = True
+    """The picture of the rung really flows (else the measured rate says nothing about it)."""
+
+
+class DirectionLadder:
+    """Down at once on evidence, up only by proof; an upgrade that failed waits longer each time."""
+
+    def __init__(
+        self,
+        policy: LadderPolicy,
+        now: float,
+        hint_bps: int | None,
+        question_s: float,
+        recover_top: Rung = Rung.HD,
+    ) -> None:
+        self.policy = policy
+        self._recover_top = recover_top
+        self.rung = self._first_rung(hint_bps)
+        self.since = now
+        self.cause = "starting"
+        """Why the line is not believed to bear more: starting, line, loss or silence."""
+        self.questions = Questions(policy, question_s)
+        self._hint_bps = round((hint_bps or 0) * policy.hint_share)
+        self._hint_until = now + policy.hint_s
+        self._alive = False
+        self._proven_bps, self._proven_until = 0, now
+        self._up_at = now
+        self._last_up = float("-inf")
+        self._penalty_s = 0.0
+        self._failed = Rung.TEXT
+        self._last_down = float("-inf")
+        self._congested_since: float | None = None
+        self._calm_since = now
+        self._sagging_since: float | None = None
+        self._before_outage: Rung | None = None
+        self._recover_until = float("-inf")
+
+    def _first_rung(self, hint_bps: int | None) -> Rung:
+        if hint_bps is not None and hint_bps < self.policy.emergency.hold_bps:
+            return Rung.TEXT
+        if hint_bps is not None and hint_bps < self.policy.audio.hold_bps:
+            return Rung.EMERGENCY
+        return Rung.AUDIO
+
+    def enter_bps(self, rung: Rung, load: Load) -> int:
+        """What a line must bear for a rung with so many streams."""
+        return self._scaled(rung, self.policy.enter_bps(rung), load)
+
+    def hold_bps(self, rung: Rung, load: Load) -> int:
+        return self._scaled(rung, self.policy.hold_bps(rung), load)
+
+    def _scaled(self, rung: Rung, base_bps: int, load: Load) -> int:
+        rule = self.policy.rule(rung)
+        if rule is None:
+            return 0
+        picture_bps = base_bps - rule.audio.wire_bps if rule.has_video else 0
+        silent_bps = self.policy.dtx_floor_bps * max(0, load.audio - 1)
+        return base_bps + silent_bps + picture_bps * max(0, load.video - 1) + load.extra_bps
+
+    def known_bps(self, now: float, line: LineState) -> int:
+        """What the line surely bears: its measured limit, what flows unhindered, or what a test found lately."""
+        known = line.capacity_bps if line.proven else (0 if line.congestion else line.rate_bps)
+        if line.congestion:
+            return known
+        if now < self._proven_until:
+            known = max(known, self._proven_bps)
+        if now < self._hint_until:
+            known = max(known, self._hint_bps)
+        return known
+
+    def tick(self, now: float, line: LineState, alive: bool, wanted: Wanted) -> None:
+        """Move to where the line, the ceiling and the proofs say."""
+        self._watch(now, line, alive)
+        if self.rung > wanted.ceiling:
+            self._move(now, wanted.ceiling)
+        if not alive or line.congestion == "silence":
+            self._silence(now)
+            return
+        if self._before_outage is not None and self._recover_until == float("-inf"):
+            self._recover_until = now + self.policy.recover_s
+            self.questions.arm(now + RECOVER_CALM_S)
+        goal_bps = self._goal(now, line, wanted)
+        proven_bps = self.questions.tick(now, line, goal_bps, self._max_interval_s(line))
+        if proven_bps:
+            self._proven_bps, self._proven_until = proven_bps, now + self.policy.proof_s
+        if not self._down(now, line, wanted):
+            self._up(now, line, wanted)
+        self._settle(now, line, wanted)
+
+    def _watch(self, now: float, line: LineState, alive: bool) -> None:
+        if alive and not self._alive:
+            self._alive = True
+            self.questions.arm(now + self.policy.first_probe_s)
+        if line.congestion in ("delay", "loss"):
+            self._congested_since = self._congested_since if self._congested_since is not None else now
+            self._hint_bps = self._proven_bps = 0
+        else:
+            self._congested_since = None
+        if line.congestion:
+            self._calm_since = now
+
+    def _silence(self, now: float) -> None:
+        """An outage proves nothing about the line: the sound stays ordered, the picture waits."""
+        if not self._alive:
+            return
+        self.questions.stop()
+        if self._before_outage is None:
+            self._before_outage = min(self.rung, self._recover_top)
+        self._recover_until = float("-inf")
+        self._calm_since = now
+        self.cause = "silence"
+        if self.rung > Rung.AUDIO:
+            self._move(now, Rung.AUDIO)
+
+    def _goal(self, now: float, line: LineState, wanted: Wanted) -> int:
+        """The wire rate to ask for now, 0 when there is nothing to ask."""
+        top = min(wanted.ceiling, wanted.useful)
+        target = self.next_rung(top)
+        if target <= self.rung:
+            return 0
+        need = self.enter_bps(target, wanted.load)
+        known = self.known_bps(now, line)
+        if self._recovering(now):
+            need = self.enter_bps(min(self._before_outage or target, top), wanted.load)
+        elif now < self._up_at and self._penalty_s:
+            failed_bps = self.enter_bps(self._failed, wanted.load)
+            need = round(failed_bps * self.policy.forgive_ratio) if known >= failed_bps else need
+        if known >= need:
+            return 0
+        return self._gentle(round(need * self.policy.probe_margin), line, wanted)
+
+    def _gentle(self, goal_bps: int, line: LineState, wanted: Wanted) -> int:
+        """Asking for far more than a line can bear hurts what it carries: from its known limit go in steps."""
+        if not line.proven or self.rung < Rung.AUDIO:
+            return goal_bps
+        if self.rung < Rung.LOW_VIDEO:
+            step = self.enter_bps(Rung.STILLS, wanted.load) * self.policy.probe_margin
+            return min(goal_bps, round(max(2.5 * line.capacity_bps, step)))
+        return min(goal_bps, round(1.6 * line.capacity_bps))
+
+    def next_rung(self, top: Rung) -> Rung:
+        """Stills are where a line ends up that cannot bear low video: never asked for when more is wanted."""
+        if self.rung in (Rung.AUDIO, Rung.STILLS):
+            return min(top, Rung.LOW_VIDEO)
+        return min(top, Rung(min(self.rung + 1, Rung.HD)))
+
+    def _max_interval_s(self, line: LineState) -> float:
+        policy = self.policy
+        if self.rung is Rung.TEXT:
+            return policy.text_probe_max_interval_s
+        if self.rung >= Rung.LOW_VIDEO:
+            return policy.video_probe_max_interval_s
+        if self.rung is Rung.EMERGENCY or (line.proven and line.capacity_bps < policy.thin_line_bps):
+            return policy.thin_probe_max_interval_s
+        return policy.probe_max_interval_s
+
+    def _down(self, now: float, line: LineState, wanted: Wanted) -> bool:
+        """Leave a rung the line does not bear, in one step to what it does; True when that happened."""
+        if self.rung is Rung.TEXT or line.capacity_bps >= self.hold_bps(self.rung, wanted.load):
+            self._sagging_since = None
+            return False
+        if self._congested_since is None and not self._sags(now, line, wanted):
+            return False
+        target = self._fitting(line.capacity_bps, wanted.load)
+        if self.rung <= Rung.AUDIO:
+            patience = self.policy.audio_patience_s if self.rung is Rung.AUDIO else self.policy.text_patience_s
+            if now - max(self._congested_since or now, self._last_down) < patience:
+                return False
+            target = Rung(self.rung - 1)
+        self._fail(now)
+        self.cause = "loss" if line.congestion == "loss" else "line"
+        self._move(now, target)
+        self._last_down = now
+        self._before_outage = None
+        return True
+
+    def _sags(self, now: float, line: LineState, wanted: Wanted) -> bool:
+        """The browser's own controller may keep the queue short by sending less than the rung is worth."""
+        if not (line.proven and wanted.flowing and self.rung >= Rung.LOW_VIDEO):
+            self._sagging_since = None
+            return False
+        self._sagging_since = self._sagging_since if self._sagging_since is not None else now
+        return now - self._sagging_since >= self.policy.sag_s
+
+    def _fitting(self, capacity_bps: int, load: Load) -> Rung:
+        """The highest rung below whose entry fits; sound is given up only one rung at a time."""
+        for rung in range(self.rung - 1, Rung.AUDIO, -1):
+            if capacity_bps >= self.enter_bps(Rung(rung), load):
+                return Rung(rung)
+        return Rung.AUDIO
+
+    def _fail(self, now: float) -> None:
+        policy = self.policy
+        if now - self._last_up <= policy.failed_within_s:
+            first = policy.low_penalty_first_s if self.rung <= Rung.AUDIO else policy.penalty_first_s
+            self._penalty_s = min(max(first, self._penalty_s * policy.penalty_growth), policy.penalty_max_s)
+            self._failed = self.rung
+        self._up_at = now + max(self._penalty_s, policy.up_hold_s)
+
+    def _forgive(self, now: float, known_bps: int, load: Load) -> None:
+        if not self._penalty_s:
+            return
+        kept = self.rung >= self._failed and now - self._last_up >= self.policy.forgive_s
+        if kept or known_bps >= self.enter_bps(self._failed, load) * self.policy.forgive_ratio:
+            self._penalty_s = 0.0
+            self._up_at = min(self._up_at, max(now, self._last_down + self.policy.up_hold_s))
+
+    def _recovering(self, now: float) -> bool:
+        return self._before_outage is not None and now < self._recover_until
+
+    def _up(self, now: float, line: LineState, wanted: Wanted) -> None:
+        known = self.known_bps(now, line)
+        self._forgive(now, known, wanted.load)
+        top = min(wanted.ceiling, wanted.useful)
+        if top <= self.rung or now - self._calm_since < CALM_S:
+            return
+        recovering = self._recovering(now)
+        if not recovering and (now < self._up_at or now - self._last_up < self.policy.up_hold_s):
+            return
+        target = self._proven_rung(known, top, wanted.load)
+        if recovering and self._before_outage is not None:
+            back = min(self._before_outage, top)
+            target = back if known >= self.hold_bps(back, wanted.load) else min(target, back)
+        elif target > Rung.LOW_VIDEO > self.rung:
+            target = Rung.LOW_VIDEO
+        if target > self.rung:
+            self._last_up = now if not recovering else self._last_up
+            self._move(now, target)
+
+    def _proven_rung(self, known_bps: int, top: Rung, load: Load) -> Rung:
+        for rung in range(top, self.rung, -1):
+            if known_bps >= self.enter_bps(Rung(rung), load):
+                return Rung(rung)
+        return self.rung
+
+    def _settle(self, now: float, line: LineState, wanted: Wanted) -> None:
+        """Keep the cause honest."""
+        done = self._before_outage is not None and self.rung >= min(self._before_outage, wanted.ceiling, wanted.useful)
+        if done or (self._before_outage is not None and now >= self._recover_until):
+            self._before_outage = None
+        if self.cause == "silence" and self._before_outage is None:
+            self.cause = "line"
+        if self.cause == "starting" and self.questions.answered and self.questions.goal_bps is None:
+            self.cause = "line"
+        if self.cause == "loss" and line.loss < self.policy.fec_loss:
+            self.cause = "line"
+
+    def _move(self, now: float, rung: Rung) -> None:
+        self.rung, self.since = rung, now
+        self._sagging_since = None

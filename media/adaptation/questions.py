@@ -1,0 +1,70 @@
+"""When to ask a line whether it bears more: a padding probe downwards, a short test of the camera upwards."""
+
+from media.adaptation.policy import LadderPolicy
+from media.congestion.line import LineState
+
+REACHED = 0.7
+"""Share of the goal an encoder must have sent in a test: encoders meet their target only about."""
+PROVEN = 0.97
+"""Share of the goal at which a measured capacity answers the question."""
+FOLLOW_UP_S = 0.4
+"""A question answered with yes is followed by the next one after this."""
+
+
+class Questions:
+    """One question at a time, with its own backing off. ``goal_bps`` is the one being asked, None between them."""
+
+    def __init__(self, policy: LadderPolicy, length_s: float) -> None:
+        self._policy = policy
+        self._length_s = length_s
+        self.goal_bps: int | None = None
+        self.answered = False
+        """At least one question has ended: the line is no longer unknown."""
+        self._started_at = 0.0
+        self._interval_s = policy.probe_interval_s
+        self._next_at = float("inf")
+        self._peak_bps = 0
+
+    def arm(self, at: float) -> None:
+        """Nothing is asked before ``at``; the waits begin anew."""
+        self._next_at = at
+        self._interval_s = self._policy.probe_interval_s
+
+    def stop(self) -> None:
+        """Nobody wants to know any more."""
+        self.goal_bps = None
+
+    def tick(self, now: float, line: LineState, wanted_bps: int, max_interval_s: float) -> int:
+        """Wire rate proven at this tick by a question that ended well, else 0. ``wanted_bps`` 0: nothing to ask."""
+        if self.goal_bps is not None:
+            return self._follow(now, line, wanted_bps, max_interval_s)
+        self._next_at = min(self._next_at, now + max_interval_s) if self._next_at != float("inf") else self._next_at
+        if wanted_bps and now >= self._next_at and not line.congestion:
+            self.goal_bps, self._started_at, self._peak_bps = wanted_bps, now, 0
+        return 0
+
+    def _follow(self, now: float, line: LineState, wanted_bps: int, max_interval_s: float) -> int:
+        goal = self.goal_bps
+        assert goal is not None
+        if not wanted_bps:
+            self.goal_bps = None
+            return 0
+        self._peak_bps = max(self._peak_bps, line.rate_bps)
+        if line.congestion:
+            return self._end(now, 0, max_interval_s)
+        if line.proven and line.capacity_bps >= goal * PROVEN:
+            return self._end(now, goal, max_interval_s)
+        if now - self._started_at >= self._length_s:
+            return self._end(now, goal if self._peak_bps >= goal * REACHED else 0, max_interval_s)
+        return 0
+
+    def _end(self, now: float, proven_bps: int, max_interval_s: float) -> int:
+        self.goal_bps = None
+        self.answered = True
+        if proven_bps:
+            self._interval_s = self._policy.probe_interval_s
+            self._next_at = now + FOLLOW_UP_S
+        else:
+            self._next_at = now + self._interval_s
+            self._interval_s = min(self._interval_s * self._policy.probe_growth, max_interval_s)
+        return proven_bps
