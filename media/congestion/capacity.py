@@ -12,8 +12,8 @@ NEAR_LIMIT_GROWTH_PER_S = 0.03
 MIN_GROWTH_BPS_PER_S = 1_000
 NEAR_LIMIT = 0.85
 LIMIT_KNOWN_S = 30.0
-HEADROOM = 1.5
-HEADROOM_BPS = 10_000
+USED = 0.7
+"""A rate counts as tried from this share of it on; so the belief never grows above 1.43 times what was tried."""
 PROOF_LASTS_S = 60.0
 """A rate that was not used for so long is a belief again."""
 PROOF_SLACK = 1.03
@@ -57,21 +57,20 @@ class Capacity:
             self._limit_at = now
             self.bps = max(FLOOR_BPS, 0.95 * bps)
         else:
-            self.bps = max(self.bps, bps)
-        self._proof_bps = max(self.bps if limit else bps, FLOOR_BPS)
+            self.bps = max(self.bps, bps) if self.proven(now) else bps
+        self._proof_bps = self.bps
         self._proof_at = now
 
     def used(self, acked_bps: float, elapsed_s: float, now: float) -> None:
         """``acked_bps`` got through without a queue: grow, but not far above it."""
-        if acked_bps >= 0.7 * self.bps:
-            self._proof_at = now  # still exercised
-        if acked_bps > self._proof_bps:
-            self._proof_bps = acked_bps
+        self._proof_bps = max(self._proof_bps, acked_bps)
+        if acked_bps < USED * self.bps:
+            return
+        self._proof_at = now  # still exercised
         near = self.limit_known(now) and self.bps >= NEAR_LIMIT * self._limit_bps
         growth = NEAR_LIMIT_GROWTH_PER_S if near and self.bps < 1.1 * self._limit_bps else GROWTH_PER_S
         grown = self.bps + max(MIN_GROWTH_BPS_PER_S, growth * self.bps) * elapsed_s
-        ceiling = HEADROOM * acked_bps + HEADROOM_BPS
-        self.bps = max(self.bps, min(grown, ceiling))
+        self.bps = max(self.bps, min(grown, acked_bps / USED))
 
     def scale(self, factor: float, *, proven: bool) -> None:
         self.bps = max(FLOOR_BPS, self.bps * factor)

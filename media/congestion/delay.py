@@ -9,16 +9,16 @@ from collections import deque
 from media.congestion.baseline import SlidingMinimum
 
 BASE_WINDOW_S = 30.0
-INSTANT_S = 0.200
+INSTANT_S = 0.150
 """So long a queue is congestion at once, if it is not falling."""
-SUSTAINED_S = 0.090
+SUSTAINED_S = 0.080
 """A shorter one is congestion when it has stood for ``SUSTAINED_FOR_S``; a key frame may pass."""
-SUSTAINED_FOR_S = 0.5
+SUSTAINED_FOR_S = 0.4
 CLEAR_S = 0.050
 STANDING_PACKETS = 4
 """The queue is the least wait of the last few packets: jitter delays some of them, a queue all."""
 STANDING_SPAN_S = 0.25
-FLAT_FOR_S = 5.0
+FLAT_FOR_S = 2.5
 FLAT_SPREAD_S = 0.030
 """A queue that stays within this for ``FLAT_FOR_S`` while little is sent is a longer route, not a queue."""
 _SMALL_BITS = 100 * 8
@@ -82,7 +82,7 @@ class QueueTracker:
     def rebase_when_flat(self, now: float) -> bool:
         """A queue that does not move at all while we send little is the new base."""
         values = [queue for at, queue in self._history if at >= now - FLAT_FOR_S]
-        if len(values) < 6 or self._history[0][0] > now - FLAT_FOR_S:
+        if len(values) < 4 or self._history[0][0] > now - FLAT_FOR_S:
             return False
         if max(values) - min(values) > FLAT_SPREAD_S or min(values) < CLEAR_S:
             return False

@@ -37,12 +37,12 @@ class DeliveredRate:
             if arrival < newest - WINDOW_S:
                 break
             packets += 1
-        return self._rate_bps(max(5, packets))
+        return self._rate_bps(max(5, packets), loss)
 
     def busy_bps(self, loss: float) -> float:
         """Over the latest packets that found the line busy: that is what the line bears.
 
-        The packet before them gives the start, so two late packets are enough.
+        With only one or two of those the packet before them gives the start.
         """
         window = self._window
         if len(window) < 2:
@@ -50,27 +50,37 @@ class DeliveredRate:
         newest = window[-1][0]
         packets = 0
         for arrival, _, _, wait, _ in reversed(window):
-            packets += 1
-            if packets > 2 and (wait < BUSY_WAIT_S or arrival < newest - BUSY_SPAN_S):
+            if wait < BUSY_WAIT_S or (packets > 2 and arrival < newest - BUSY_SPAN_S):
                 break
-        return self._rate_bps(packets)
+            packets += 1
+        return self._rate_bps(packets if packets >= 3 else packets + 1, loss)
 
-    def stretched(self) -> float:
-        """Time between arrivals over time between sendings of the last packets; 1: the line keeps up."""
-        window = self._window
-        if len(window) < 3:
-            return 1.0
-        first, last = window[-min(len(window), 12)], window[-1]
-        sent_s = last[1] - first[1]
-        return (last[0] - first[0]) / sent_s if sent_s > 0.01 else 1.0
+    def between_bps(self, first: tuple[float, float], last: tuple[float, float], usual_loss: float) -> float:
+        """Of a probe, from its first to its last (arrival, sent); what is usually lost did fit the line."""
+        arrival_s = max(0.001, last[0] - first[0])
+        media_bytes = padding_bytes = 0
+        for arrival, _, size, _, padding in reversed(self._window):
+            if arrival <= first[0]:
+                break
+            if arrival > last[0]:
+                continue
+            if padding:
+                padding_bytes += size
+            else:
+                media_bytes += size
+        if self.unnumbered_factor > SAMPLED:
+            media_bps = self.flowing_bps * max(0.0, last[1] - first[1]) / arrival_s
+        else:
+            media_bps = media_bytes * 8 * self.unnumbered_factor / (1 - usual_loss) / arrival_s
+        return media_bps + padding_bytes * 8 / (1 - usual_loss) / arrival_s
 
-    def _rate_bps(self, packets: int) -> float:
+    def _rate_bps(self, packets: int, loss: float) -> float:
         window = self._window
-        start = len(window) - min(packets, len(window))
+        start = len(window) - min(max(packets, 2), len(window))
         first, last = window[start], window[-1]
         arrival_s = max(last[0] - first[0], 0.001)
         if self.unnumbered_factor > SAMPLED:
-            return self.flowing_bps * max(0.0, last[1] - first[1]) / arrival_s
+            return self.flowing_bps * (1 - loss) * max(0.0, last[1] - first[1]) / arrival_s
         media_bytes = padding_bytes = 0
         for index in range(start + 1, len(window)):
             if window[index][4]:

@@ -106,7 +106,7 @@ class DownlinkControl:
         overdue = prober.sending and self._clock.overdue(now)
         usual_loss = self._estimator.usual_loss()
         if self._estimator.congestion == "silence" or prober.trouble(self._estimator.queue_s, usual_loss, overdue):
-            delivered = prober.abort(now)
+            delivered = prober.abort(now, self._estimator.delivered_between)
             if delivered is not None:
                 self._conclude(min(delivered, prober.goal_bps), now, limit=True)
             return
@@ -114,7 +114,7 @@ class DownlinkControl:
             self._settle_by_remb(self._estimator, now)
             return
         waiting = self.history.unacked() > 0
-        delivered = prober.settle(now, self._clock.usual_s, usual_loss, waiting)
+        delivered = prober.settle(now, self._clock.usual_s, usual_loss, waiting, self._estimator.delivered_between)
         if delivered is not None:
             passed = prober.passed(delivered)
             self._conclude(prober.goal_bps if passed else delivered, now, limit=not passed)

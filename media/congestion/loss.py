@@ -9,6 +9,7 @@ from collections import deque
 BUCKET_S = 0.25
 WINDOW_S = 2.0
 MIN_PACKETS = 10
+MIN_PACKETS_HEAVY = 15
 USUAL_S = 8.0
 """How long a loss without a queue must last to become usual."""
 EXCESS_WITH_QUEUE = 0.08
@@ -17,12 +18,14 @@ HEAVY = 0.40
 
 
 class LossTracker:
-    __slots__ = ("_buckets", "_reported", "_reported_at", "usual")
+    __slots__ = ("_buckets", "_known_s", "_reported", "_reported_at", "usual")
 
     def __init__(self) -> None:
         self._buckets: deque[list[float]] = deque()  # [start, lost, received]
         self._reported = 0.0
         self._reported_at = -1e9
+        self._known_s = 0.0
+        """For how long it has been learned: the first seconds count more."""
         self.usual = 0.0
 
     def add(self, lost: int, received: int, now: float) -> None:
@@ -48,12 +51,16 @@ class LossTracker:
 
     def learn(self, elapsed_s: float, now: float) -> None:
         """No queue: what is lost now is on its way to being usual."""
-        self.usual += (min(self.now(now), HEAVY) - self.usual) * min(1.0, elapsed_s / USUAL_S)
+        if self._known_s == 0.0 and not self._buckets and now - self._reported_at > 10:
+            return  # nothing was told yet
+        self._known_s += elapsed_s
+        gain = elapsed_s / min(USUAL_S, 1.0 + self._known_s)
+        self.usual += (min(self.now(now), HEAVY) - self.usual) * min(1.0, gain)
 
     def heavy(self, now: float) -> bool:
         for start in (now - 2.0, now - 1.0):
             lost, received = self._sums(start, start + 1.0)
-            if lost + received < MIN_PACKETS or lost / (lost + received) < max(HEAVY, 1.5 * self.usual):
+            if lost + received < MIN_PACKETS_HEAVY or lost / (lost + received) < max(HEAVY, 1.5 * self.usual):
                 return False
         return True
 

@@ -4,6 +4,9 @@ A probe fills the line to a little over the goal for a moment; the arrival times
 Padding costs the patient money, so a probe is short, small, and stopped at the first sign of trouble.
 """
 
+import math
+from collections.abc import Callable
+
 OVER_GOAL = 1.1
 STEP = 2.0
 """A goal further away than this is approached in steps: a failing step fills less of the queue."""
@@ -30,30 +33,23 @@ TOLD_AFTER_S = 1.0
 class _Cluster:
     """The packets of one probe, as acknowledgements come in."""
 
-    __slots__ = ("arrived", "bytes", "first", "last", "lost", "padding_bytes")
+    __slots__ = ("arrived", "first", "last", "lost")
 
     def __init__(self) -> None:
         self.first: tuple[float, float] | None = None  # (arrival, sent)
         self.last: tuple[float, float] | None = None
-        self.padding_bytes = 0  # all but the first packet's
         self.arrived = 0
         self.lost = 0
 
-    def add(self, arrival_s: float, sent_s: float, size_bytes: int) -> None:
+    def add(self, arrival_s: float, sent_s: float) -> None:
         self.arrived += 1
         if self.first is None:
             self.first = (arrival_s, sent_s)
-        else:
-            self.padding_bytes += size_bytes
         self.last = (arrival_s, sent_s)
 
-    def delivered_bps(self, flowing_bps: float) -> float:
-        """Padding plus the media that flowed beside it, by arrival times."""
-        if self.first is None or self.last is None:
-            return 0.0
-        arrival_s = max(0.001, self.last[0] - self.first[0])
-        sent_s = max(0.0, self.last[1] - self.first[1])
-        return (self.padding_bytes * 8 + flowing_bps * sent_s) / arrival_s
+
+Measure = Callable[[tuple[float, float], tuple[float, float]], float]
+"""What was delivered from the first to the last (arrival, sent) of a probe, in bits per second."""
 
 
 class Prober:
@@ -73,7 +69,6 @@ class Prober:
         self.started_at = 0.0
         self._rate_bps = 0.0
         self._duration_s = 0.0
-        self._flowing_bps = 0
         self._planned_bytes = 0
         self._unit_bytes = MAX_PACKET_BYTES
         self._sent_bytes = 0
@@ -100,7 +95,6 @@ class Prober:
         self._planned_bytes = max(round(planned / self._unit_bytes), MIN_PACKETS) * self._unit_bytes
         self._duration_s = self._planned_bytes * 8 / rate
         self._rate_bps = rate
-        self._flowing_bps = flowing_bps
         self._queue_before_s = queue_s
         self._sent_bytes = 0
         self.started_at = now
@@ -129,8 +123,8 @@ class Prober:
             self._waiting = True
         return due
 
-    def acknowledged(self, arrival_s: float, sent_s: float, size_bytes: int) -> None:
-        self._cluster.add(arrival_s, sent_s, size_bytes)
+    def acknowledged(self, arrival_s: float, sent_s: float) -> None:
+        self._cluster.add(arrival_s, sent_s)
 
     def lost(self) -> None:
         self._cluster.lost += 1
@@ -139,16 +133,19 @@ class Prober:
         """First sign that the line does not bear it."""
         cluster = self._cluster
         told = cluster.arrived + cluster.lost
-        lossy = cluster.lost > 1 + (usual_loss + LOSS_STOP) * told
+        chance = 2 * math.sqrt(told * usual_loss * (1 - usual_loss))
+        lossy = cluster.lost > 1 + (usual_loss + LOSS_STOP) * told + chance
         return lossy or overdue or queue_s > self._queue_before_s + QUEUE_STOP_S
 
-    def abort(self, now: float) -> float | None:
+    def abort(self, now: float, measure: Measure) -> float | None:
         """Stop; what had got through, None when too little to tell."""
-        delivered = self._delivered_bps()
+        delivered = self._delivered_bps(measure)
         self._fail(now)
         return delivered
 
-    def settle(self, now: float, usual_wait_s: float, usual_loss: float, anything_unacked: bool) -> float | None:
+    def settle(
+        self, now: float, usual_wait_s: float, usual_loss: float, anything_unacked: bool, measure: Measure
+    ) -> float | None:
         """The delivered rate once all is told about a whole probe. None: not yet, or nothing was learned."""
         if not self._waiting:
             return None
@@ -156,7 +153,7 @@ class Prober:
         all_arrived = self._cluster.arrived * self._unit_bytes >= self._planned_bytes
         if not (overdue or all_arrived or (not anything_unacked and self._cluster.last is not None)):
             return None
-        delivered = self._delivered_bps()
+        delivered = self._delivered_bps(measure)
         told = self._cluster.arrived * self._unit_bytes
         if delivered is None or told < ARRIVED * (1 - usual_loss) * self._planned_bytes * 0.95:
             self._fail(now)
@@ -190,10 +187,11 @@ class Prober:
         self._interval_s = INTERVAL_S
         self._next_at = now
 
-    def _delivered_bps(self) -> float | None:
-        if self._cluster.arrived < MIN_RESULT_PACKETS:
+    def _delivered_bps(self, measure: Measure) -> float | None:
+        cluster = self._cluster
+        if cluster.arrived < MIN_RESULT_PACKETS or cluster.first is None or cluster.last is None:
             return None
-        return self._cluster.delivered_bps(self._flowing_bps)
+        return measure(cluster.first, cluster.last)
 
     def _fail(self, now: float) -> None:
         self.sending = self._waiting = False

@@ -76,6 +76,10 @@ class RembEstimator:
         since = self._prober.started_at
         return max((float(bps) for at, bps in self._samples if at > since), default=None)
 
+    def delivered_between(self, first: tuple[float, float], last: tuple[float, float]) -> float:
+        """Only asked when a probe is broken off."""
+        return self.probed_bps() or 0.0
+
     def path_changed(self, now: float) -> None:
         self._samples.clear()
         self._heard_at = None

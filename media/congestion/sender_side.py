@@ -17,6 +17,8 @@ from media.congestion.waiting import AckClock
 GROW_BELOW_QUEUE_S = 0.040
 STILL_FLOWING = 0.95
 """Packets leaving the queue at this share of the rate they enter it: the queue is not ours alone."""
+LOST_AFTER_QUEUE_MAX = 0.1
+"""What is usually lost did fit the line if it is lost behind the bottleneck; believed only so far."""
 UNNUMBERED_FACTOR_MAX = 200.0
 AFTER_OUTAGE = 0.9
 LONG_OUTAGE_S = 12.0
@@ -36,6 +38,7 @@ class SenderSideEstimator:
         self._told = [0] * SIZE  # seq when it arrived, -seq when it was said missing
         self._ignore_before = -math.inf  # packets sent in an outage say nothing
         self._decide_after = -math.inf  # packets sent before the last decrease say nothing new
+        self._before_steps_bps = 0.0
         self._last_tick: float | None = None
         self._counted_seq = 1
         self._numbered: list[tuple[float, int]] = []  # per tick (now, media bytes that had a number)
@@ -114,7 +117,7 @@ class SenderSideEstimator:
         wait = self._queue.add(arrival, sent, size, capacity_bps, now)
         self._delivery.add(arrival, sent, size, wait, probe != 0)
         if probe and probe == self._prober.probe_id:
-            self._prober.acknowledged(arrival, sent, size)
+            self._prober.acknowledged(arrival, sent)
 
     def _end_silence(self, now: float) -> None:
         """The line is back: what was believed before still is the best guess; the backlog says nothing."""
@@ -139,6 +142,7 @@ class SenderSideEstimator:
             self._decrease("loss", now, loss)
         elif self.congestion and queue.queue_s < CLEAR_S and not (excess and self.congestion == "loss"):
             self.congestion = ""
+            self._before_steps_bps = 0.0
 
     def _own_probe(self, now: float) -> bool:
         """Until a probe's packets have left the queue, it is the prober that judges."""
@@ -148,16 +152,31 @@ class SenderSideEstimator:
         self.congestion = why
         if now < self._decide_after or self._queue.falling(now):
             return
-        busy_bps = self._delivery.busy_bps(loss)
-        if why == "delay" and not self._queue.growing(now) and busy_bps >= STILL_FLOWING * self._sent_bps(loss):
-            if not self._queue.rebase_when_flat(now):
-                self._capacity.halve(busy_bps, now)
+        busy_bps = self._delivery.busy_bps(loss) / (1 - min(self._loss.usual, LOST_AFTER_QUEUE_MAX))
+        if why == "delay" and self._not_ours(busy_bps, loss, now):
+            self._step_down(busy_bps, now)
+        elif self._queue.queue_s < GROW_BELOW_QUEUE_S:
+            self._capacity.halve(busy_bps, now)  # much is lost without a queue: in steps
         else:
+            self._before_steps_bps = 0.0
             self._capacity.full(busy_bps, now)
         self._decide_after = now + self._clock.usual_s + 0.3
 
-    def _sent_bps(self, loss: float) -> float:
-        return self._delivery.flowing_bps * (1 - loss)
+    def _not_ours(self, busy_bps: float, loss: float, now: float) -> bool:
+        """A queue that neither grows nor drops what we send, while it lets all of it through."""
+        if self._queue.growing(now) or loss > self._loss.usual + EXCESS_WITH_QUEUE:
+            return False
+        return busy_bps >= STILL_FLOWING * self._delivery.flowing_bps * (1 - loss)
+
+    def _step_down(self, busy_bps: float, now: float) -> None:
+        """Somebody else's queue, or a longer route: find out by sending less."""
+        if self._queue.rebase_when_flat(now):
+            self._capacity.start(max(self._capacity.bps, AFTER_OUTAGE * self._before_steps_bps))
+            self._before_steps_bps = 0.0
+            self.congestion = ""
+            return
+        self._before_steps_bps = max(self._before_steps_bps, self._capacity.bps)
+        self._capacity.halve(busy_bps, now)
 
     def tick(self, now: float, flowing_bps: int) -> None:
         elapsed_s = 0.0 if self._last_tick is None else min(1.0, now - self._last_tick)
@@ -174,7 +193,7 @@ class SenderSideEstimator:
             return
         self._loss.learn(elapsed_s, now)
         if loss <= self._loss.usual + 0.05:
-            self._capacity.used(self._delivery.usual_bps(loss), elapsed_s, now)
+            self._capacity.used(self._delivery.usual_bps(loss) / (1 - self._loss.usual), elapsed_s, now)
 
     def _count_numbered(self, now: float, flowing_bps: int) -> None:
         """How many media bytes are sent for each that carries a number, over about a second."""
@@ -193,6 +212,9 @@ class SenderSideEstimator:
         numbered_bps = sum(size for _, size in numbered[1:]) * 8 / span_s if span_s > 0 else 0.0
         factor = flowing_bps / numbered_bps if numbered_bps > 0 else UNNUMBERED_FACTOR_MAX
         self._delivery.unnumbered_factor = min(UNNUMBERED_FACTOR_MAX, factor) if factor > 1.15 else 1.0
+
+    def delivered_between(self, first: tuple[float, float], last: tuple[float, float]) -> float:
+        return self._delivery.between_bps(first, last, self._loss.usual)
 
     def usual_loss(self) -> float:
         return self._loss.usual

@@ -25,6 +25,8 @@ START_BPS = 30_000
 FLAT_S = 6.0
 """A queue that has not moved for this long, without loss, is a longer route and no queue."""
 FLAT_SPREAD_S = 0.030
+PACER_S = 0.5
+"""A browser may take so long to let a picture out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class UplinkObserver:
         self._loss = 0.0
         self._usual_loss = 0.0
         self._heard_at = -math.inf
+        self._has_audio = False
         self._last_now: float | None = None
         self._browser_bps: int | None = None
         self._browser_at = -math.inf
@@ -108,6 +111,7 @@ class UplinkObserver:
             if sample is not None:
                 transit.add(sample, now)
                 self._heard_at = max(self._heard_at, sample.last_at)
+        self._has_audio = audio is not None and now - audio.last_at < SILENCE_S
         self._count(now, audio, video, wire_bytes)
         self._judge(now, expected)
         self._adapt(now, elapsed_s)
@@ -129,7 +133,9 @@ class UplinkObserver:
         )
 
     def _queue_s(self) -> float:
-        return max(self._audio.queue_s, self._video.queue_s)
+        """Sound tells it. Pictures wait in the browser's own pacer as well, a large one for longer than any queue
+        on the line, so they are asked only where there is no sound, and believed only beyond that."""
+        return self._audio.queue_s if self._has_audio else max(0.0, self._video.queue_s - PACER_S)
 
     def _count(self, now: float, audio: UplinkSample | None, video: UplinkSample | None, wire_bytes: int) -> None:
         packets = sum(sample.packets for sample in (audio, video) if sample is not None)

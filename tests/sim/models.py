@@ -23,7 +23,8 @@ GOALS_BPS = (26_000, 48_000, 85_000, 200_000, 415_000, 800_000, 1_900_000, 3_500
 
 def next_goal(line: LineState) -> int | None:
     """What a ladder would have proven next."""
-    return next((goal for goal in GOALS_BPS if goal > line.capacity_bps or (goal > 0.9 * line.capacity_bps)), None)
+    least = line.capacity_bps + 1 if line.proven else 0.9 * line.rate_bps
+    return next((goal for goal in GOALS_BPS if goal >= least), None)
 
 
 @dataclass(frozen=True)
