@@ -5,7 +5,7 @@ Fields are plain attributes, read and written by the RTP fast path in ``forwarde
 
 from typing import TYPE_CHECKING, Any
 
-from media import rtp, vp8
+from media import opus, rtp, vp8
 from media.congestion.uplink import UplinkSample
 from media.nack import MissingPackets
 from media.rtcp import ReportBlock, SenderReport
@@ -95,7 +95,11 @@ class Uplink:
         if before is not None:  # RTP timestamps wrap round
             transit += round((before - transit) / (rtp.TS_MASK + 1)) * (rtp.TS_MASK + 1)
         self._sampled_transit = transit
-        return UplinkSample(self.packets, self.bytes, self.lost, transit / self.clock_rate, self.last_at)
+        transit_s = transit / self.clock_rate
+        if self.kind == rtp.AUDIO and (packet := self.stored(self.highest)) is not None:
+            # Counted from the end of the packet's sound: otherwise longer packets would look like a queue.
+            transit_s -= opus.duration_s(packet[payload_offset(packet) :])
+        return UplinkSample(self.packets, self.bytes, self.lost, transit_s, self.last_at)
 
     def stored(self, seq: int) -> bytes | None:
         """The packet with that number, if it is still in the history."""
