@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 from tests.support import visit
 from tests.support.browser import Person
+from tests.support.line_news import watch_sockets
 from tests.support.pictures import words as people
+from tests.support.pictures.line import thin_line
 from tests.support.pictures.studio import Studio
 from tests.support.product import Planned
 
@@ -20,6 +22,8 @@ async def held_line(someone: Person) -> AsyncIterator[None]:
 
 async def main_visit(studio: Studio) -> None:
     doctor, patient, planned = await studio.doctor(), await studio.patient(), studio.plan(people.ROSA)
+    await watch_sockets(doctor)
+    await watch_sockets(patient)
     await visit.open_consult(doctor, studio.product, planned)
     await studio.shoot(doctor.page, "doctor-consult-absent", full=True, settle_ms=800)
     await doctor.page.goto(studio.product.url + "/board")
@@ -28,6 +32,7 @@ async def main_visit(studio: Studio) -> None:
     await waiting(studio, doctor, patient, planned)
     await admission(studio, doctor, patient, mine)
     await call(studio, doctor, patient)
+    await thin_line(studio, doctor, patient, mine)
     await company(studio, doctor, patient)
     await changes(studio, doctor, patient, mine)
     await troubles(studio, doctor, patient)
@@ -129,7 +134,8 @@ async def company(studio: Studio, doctor: Person, patient: Person) -> None:
 
 async def changes(studio: Studio, doctor: Person, patient: Person, mine: str) -> None:
     await patient.press("[data-lamp] summary")
-    await patient.press("[data-only-audio]")
+    await patient.press("label.mode:has(input[value=audio])")
+    await patient.press("[data-close-lamp]")
     await patient.page.wait_for_timeout(3000)
     await studio.shoot(patient.page, "patient-call-audio")
     await studio.shoot(doctor.page, "doctor-consult-audio", full=True)
