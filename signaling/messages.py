@@ -140,7 +140,10 @@ ClientMessage = (
     | MediaLimit
     | MediaReport
 )
-MediaMessage = MediaJoin | MediaAnswer | MediaReceive | MediaLeave | MediaLimit | MediaReport
+# What a consult's media room is told, in the process that has it.
+SessionMessage = MediaAnswer | MediaReceive | MediaLeave | MediaLimit | MediaReport
+MediaMessage = MediaJoin | SessionMessage
+RoomMessage = MediaMessage | MediaDevices
 
 
 def wire_type(kind: type[msgspec.Struct] | msgspec.Struct) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from signaling import messages
 from signaling.line_messages import MediaLine, MediaOrder
-from signaling.messages import MediaMessage, Outgoing
+from signaling.messages import Outgoing, RoomMessage
 from signaling.room_effects import Page
 
 # What may come back to a page from the room's process.
@@ -36,7 +36,7 @@ class Relayed(msgspec.Struct, frozen=True):
         return Page(self.participant, self.client, self.node)
 
 
-def to_room(consult_id: str, page: Page, message: MediaMessage) -> dict[str, Any]:
+def to_room(consult_id: str, page: Page, message: RoomMessage) -> dict[str, Any]:
     return _payload("room", consult_id, page, message)
 
 
@@ -49,9 +49,9 @@ def _payload(to: Literal["room", "page"], consult_id: str, page: Page, message: 
     return dict(msgspec.to_builtins(whole))
 
 
-def read(payload: Any) -> tuple[Relayed, MediaMessage | Outgoing]:
+def read(payload: Any) -> tuple[Relayed, RoomMessage | Outgoing]:
     """Raises msgspec.ValidationError for what another version of us may have sent."""
     relayed = msgspec.convert(payload, Relayed)
     if relayed.to == "room":
-        return relayed, msgspec.convert(relayed.message, MediaMessage)
+        return relayed, msgspec.convert(relayed.message, RoomMessage)
     return relayed, msgspec.convert(relayed.message, ToPage)

@@ -20,12 +20,14 @@ from signaling.messages import (
     Error,
     MediaAnswer,
     MediaClosed,
+    MediaDevices,
     MediaJoin,
     MediaLeave,
-    MediaMessage,
     MediaReceive,
     MediaState,
     Outgoing,
+    RoomMessage,
+    SessionMessage,
 )
 from signaling.modality import ModalityTracker
 from signaling.room_effects import (
@@ -39,6 +41,7 @@ from signaling.room_effects import (
     RenewIce,
     Report,
     ResendOffer,
+    SetDevices,
     SetLimit,
     SetWanted,
     Tell,
@@ -82,7 +85,7 @@ class ConsultRoom:
 
     # What pages say
 
-    def handle(self, message: MediaMessage, page: Page, now: float) -> None:
+    def handle(self, message: RoomMessage, page: Page, now: float) -> None:
         """A media message of a page; the caller has brought ``people_changed`` up to date before a join."""
         if isinstance(message, MediaJoin):
             if self._reason_to_close(page.participant_id) is None:
@@ -91,6 +94,14 @@ class ConsultRoom:
             else:
                 self._tell(page, Error("not_now", "Not admitted to the conversation.", ref=message.ref))
             return
+        if isinstance(message, MediaDevices):
+            for session_id, seat in self._seats.items():
+                if seat.page.is_same(page):
+                    self._effects.append(SetDevices(session_id, message.microphone, message.camera))
+            return
+        self._handle_about_session(message, page)
+
+    def _handle_about_session(self, message: SessionMessage, page: Page) -> None:
         seat = self._seats.get(message.session)
         if seat is None or seat.page.participant_id != page.participant_id:
             reason = "left" if isinstance(message, MediaLeave) else "server"

@@ -46,6 +46,15 @@ class SetWanted:
 
 
 @dataclass(frozen=True)
+class SetDevices:
+    """Which devices of the session's participant are on."""
+
+    session_id: str
+    microphone: bool
+    camera: bool
+
+
+@dataclass(frozen=True)
 class SetLimit:
     """Ceilings of what a session's participant sends and receives."""
 
@@ -106,5 +115,5 @@ class RecordLines:
     rows: tuple[LineRow, ...]
 
 
-SessionEffect = AnswerSession | SetWanted | SetLimit | BrowserEstimate | ResendOffer | CloseSession
+SessionEffect = AnswerSession | SetWanted | SetDevices | SetLimit | BrowserEstimate | ResendOffer | CloseSession
 Effect = OpenSession | SessionEffect | Tell | TellOffer | RenewIce | Report | RecordLines

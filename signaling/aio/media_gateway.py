@@ -20,7 +20,7 @@ from signaling.aio.hub import Hub
 from signaling.aio.parts import Parts
 from signaling.aio.room_host import RoomHost
 from signaling.facts import People, read_people
-from signaling.messages import MediaClosed, MediaJoin, MediaMessage, MediaOffer, Outgoing
+from signaling.messages import MediaClosed, MediaDevices, MediaJoin, MediaMessage, MediaOffer, Outgoing, RoomMessage
 from signaling.room_effects import Page
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,15 @@ class MediaGateway:
             known.asked_at = self._parts.clock.now()
         self._parts.bus.publish(topics.node(owner), relayed.to_room(consult_id, page, message))
 
+    async def devices_changed(self, consult_id: str, page: Page, message: MediaDevices) -> None:
+        """A page said which devices are on: told to the consult's room if there is one."""
+        if host := self._hosts.get(consult_id):
+            await host.handle(message, page)
+            return
+        owner = await self._parts.bus.owner(topics.room(consult_id))
+        if owner is not None and owner != self._parts.bus.node_id:
+            self._parts.bus.publish(topics.node(owner), relayed.to_room(consult_id, page, message))
+
     def people_changed(self, people: People) -> None:
         if host := self._hosts.get(people.consult.id):
             host.people_changed(people)
@@ -125,9 +134,13 @@ class MediaGateway:
         if envelope.to == "page":
             self._answered(envelope.consult, envelope.page, cast(Outgoing, message))
         else:
-            self._spawn(self._handle_relayed(envelope.consult, envelope.page, cast(MediaMessage, message)))
+            self._spawn(self._handle_relayed(envelope.consult, envelope.page, cast(RoomMessage, message)))
 
-    async def _handle_relayed(self, consult_id: str, page: Page, message: MediaMessage) -> None:
+    async def _handle_relayed(self, consult_id: str, page: Page, message: RoomMessage) -> None:
+        if isinstance(message, MediaDevices):
+            if host := self._hosts.get(consult_id):
+                await host.handle(message, page)
+            return
         host = await self._host(consult_id)
         if host is not None:
             await host.handle(message, page)

@@ -19,7 +19,7 @@ from signaling import room_effects as core
 from signaling.aio.parts import Parts
 from signaling.facts import People, read_people
 from signaling.line_messages import Limit, media_line
-from signaling.messages import MediaIce, MediaJoin, MediaMessage, MediaOffer, Outgoing
+from signaling.messages import MediaIce, MediaJoin, MediaOffer, Outgoing, RoomMessage
 from signaling.room import ConsultRoom
 from signaling.room_effects import Page
 from signaling.session import error_message
@@ -67,7 +67,7 @@ class RoomHost:
     def is_empty(self) -> bool:
         return self._core.is_empty
 
-    async def handle(self, message: MediaMessage, page: Page) -> None:
+    async def handle(self, message: RoomMessage, page: Page) -> None:
         """A media message. Before a join the database is read, so that nobody gets in on old news."""
         if isinstance(message, MediaJoin):
             people = await self._parts.db.read(lambda tx: read_people(tx, self.consult_id))
@@ -153,6 +153,8 @@ class RoomHost:
                 self._answer(session, sdp)
             case core.SetWanted(_, audio, video):
                 session.set_wanted(audio=audio, video=video)
+            case core.SetDevices(_, microphone, camera):
+                session.set_devices(microphone=microphone, camera=camera)
             case core.SetLimit(_, limit):
                 self._limit(session, limit)
             case core.BrowserEstimate(_, bps):

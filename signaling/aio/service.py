@@ -30,6 +30,7 @@ from signaling.aio.media_gateway import MediaGateway
 from signaling.aio.parts import IceServers, Parts
 from signaling.facts import Presence, read_people
 from signaling.messages import Hello, Incoming, MediaDevices, MediaMessage, MessageSeen
+from signaling.room_effects import Page
 from signaling.session import Opened, Standing
 from signaling.tickets import Ticket
 
@@ -150,10 +151,16 @@ class SignalingService:
             who = connection.identity
             work = self._gateway.handle(who.consult_id, who.participant_id, connection.client_id, message)
         elif isinstance(message, MediaDevices):
-            work = self._hub.set_devices(connection, Presence(message.microphone, message.camera))
+            work = self._set_devices(connection, message)
         else:
             work = self._commit(connection, message)
         await self._to_the_end(work)
+
+    async def _set_devices(self, connection: Connection, message: MediaDevices) -> None:
+        who = connection.identity
+        await self._hub.set_devices(connection, Presence(message.microphone, message.camera))
+        page = Page(who.participant_id, connection.client_id, self._parts.bus.node_id)
+        await self._gateway.devices_changed(who.consult_id, page, message)
 
     async def _commit(self, connection: Connection, message: Incoming) -> None:
         """Acknowledge after the commit, then tell the others."""

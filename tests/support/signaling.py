@@ -44,6 +44,7 @@ class FakeMediaSession:
     listener: SessionListener
     hint: LineHint | None = None
     limits: list[tuple[Rung, Rung, str]] = field(default_factory=list)
+    devices: list[tuple[bool, bool]] = field(default_factory=list)
     browser_estimates_bps: list[int] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     wanted: list[tuple[bool, bool]] = field(default_factory=list)
@@ -60,6 +61,9 @@ class FakeMediaSession:
 
     def set_limit(self, down: Rung, up: Rung, reason: str) -> None:
         self.limits.append((down, up, reason))
+
+    def set_devices(self, *, microphone: bool, camera: bool) -> None:
+        self.devices.append((microphone, camera))
 
     def note_browser_estimate(self, bps: int) -> None:
         self.browser_estimates_bps.append(bps)

@@ -56,12 +56,14 @@ async def test_orders_and_lines_reach_the_pages_and_what_they_say_reaches_the_me
         assert (line["participant"], line["up"]["rung"], line["up"]["reason"]) == (visit.patient, "audio", "line")
         assert line["up"]["since"] == pytest.approx(time.time() - 30, abs=3)
         assert (line["up"]["capacity_bps"], line["up"]["needed_bps"], line["down"]["tier"]) == (60_000, 85_000, "video")
+    await patient.say("media.devices", microphone=True, camera=False)
     await patient.say("media.limit", session=session.id, down="text", up="emergency", reason="budget")
     await patient.say("media.report", session=session.id, outgoing_bps=55_000.9, concealed=0.02)
     await patient.say("media.report", session=session.id, outgoing_bps=None, concealed=None)
     await patient.say("media.limit", session=session.id, down="best", up="hd", reason="")
     assert (await patient.hear("error"))["code"] == "malformed"
     await eventually("the estimate arrived", lambda: session.browser_estimates_bps == [55_000])
+    assert (session.devices, theirs.devices) == ([(True, False)], [])
     assert session.limits[1:] == [(Rung.TEXT, Rung.EMERGENCY, "budget")]
     await patient.say("media.limit", session=theirs.id, down="text", up="text", reason="chosen")
     assert (await patient.hear("media.closed"))["session"] == theirs.id

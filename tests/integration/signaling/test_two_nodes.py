@@ -177,5 +177,7 @@ async def test_orders_and_lines_cross_between_processes(clinic: Clinic, pages: P
         assert (await page.hear("media.line"))["up"]["tier"] == "audio"
     await patient.say("media.limit", session=session.id, down="audio", up="audio", reason="saving")
     await patient.say("media.report", session=session.id, outgoing_bps=20_000, concealed=0.1)
+    await patient.say("media.devices", microphone=False, camera=False)
+    await eventually("the devices are known", lambda: session.devices == [(False, False)])
     await eventually("the ceiling is set", lambda: session.limits == [(Rung.AUDIO, Rung.AUDIO, "saving")])
     await eventually("the estimate arrived", lambda: session.browser_estimates_bps == [20_000])

@@ -17,6 +17,7 @@ from signaling.room_effects import (
     RecordLines,
     Report,
     ResendOffer,
+    SetDevices,
     SetLimit,
     Tell,
 )
@@ -48,6 +49,14 @@ def test_ceilings_and_reports_of_ones_own_session_only() -> None:
     made.handle(MediaLimit("med_par_d", "text", "text", "chosen"), PATIENT, NOW)
     made.handle(MediaReport("med_par_d", 1.0, 0.0), PATIENT, NOW)
     assert told(made) == [("par_p", m.MediaClosed("med_par_d", "server"))] * 2
+
+
+def test_the_devices_of_a_page_are_told_to_its_sessions() -> None:
+    made = joined(PATIENT, DOCTOR)
+    made.handle(m.MediaDevices(True, False), PATIENT, NOW)
+    made.handle(m.MediaDevices(True, True), Page("par_p", "another page", "node1"), NOW)
+    made.handle(m.MediaDevices(True, True), GUEST, NOW)
+    assert made.drain_effects() == [SetDevices("med_par_p", True, False)]
 
 
 def test_an_order_goes_to_its_page_and_the_news_to_everybody_with_a_session() -> None:
