@@ -19,7 +19,11 @@
       call.on("spending", (/** @type {any} */ spent) => this._draw(spent));
       this.select.addEventListener("change", () => this._chosen());
       this._find("cap-set").addEventListener("click", () => this._setOther());
-      this._find("raise-cap").addEventListener("click", () => this._raise());
+      this._find("raise-cap").addEventListener("click", (/** @type {Event} */ event) => {
+        event.stopPropagation(); // a click elsewhere closes the sheet
+        this._find("lamp").open = true;
+        this.select.focus();
+      });
       const spent = call.spent;
       if (spent) this._draw(spent);
       this._showCap(spent && spent.cap ? spent.cap.megabytes : 0);
@@ -56,11 +60,6 @@
       this.select.value = !megabytes ? "" : known ? String(megabytes) : "other";
       this.other.hidden = this.select.value !== "other";
       if (!this.other.hidden) this.other.querySelector("input").value = String(megabytes);
-    }
-
-    _raise() {
-      this._find("lamp").open = true;
-      this.select.focus();
     }
 
     /** @param {any} spent */
