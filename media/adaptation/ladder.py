@@ -9,6 +9,10 @@ from media.congestion.line import LineState
 
 CALM_S = 0.4
 """Without congestion for this long before a step up."""
+LASTING_S = 0.8
+AFTER_DOWN_S = 5.0
+OWN_QUEUE_S = 1.5
+"""The queue a question left behind drains in this time."""
 RECOVER_CALM_S = 0.8
 """After an outage the queue of the line drains first."""
 
@@ -180,17 +184,17 @@ class DirectionLadder:
 
     def _max_interval_s(self, line: LineState) -> float:
         policy = self.policy
-        if self.rung is Rung.TEXT:
+        if self.rung < Rung.AUDIO:
             return policy.text_probe_max_interval_s
         if self.rung >= Rung.LOW_VIDEO:
             return policy.video_probe_max_interval_s
-        if self.rung is Rung.EMERGENCY or (line.proven and line.capacity_bps < policy.thin_line_bps):
+        if line.proven and line.capacity_bps < policy.thin_line_bps:
             return policy.thin_probe_max_interval_s
         return policy.probe_max_interval_s
 
     def _down(self, now: float, line: LineState, wanted: Wanted) -> bool:
         """Leave a rung the line does not bear, in one step to what it does; True when that happened."""
-        if self.rung is Rung.TEXT or line.capacity_bps >= self.hold_bps(self.rung, wanted.load):
+        if self.rung is Rung.TEXT or line.capacity_bps >= self._least_bps(now, wanted.load):
             self._sagging_since = None
             return False
         if self._congested_since is None and not self._sags(now, line, wanted):
@@ -198,15 +202,25 @@ class DirectionLadder:
         target = self._fitting(line.capacity_bps, wanted.load)
         if self.rung <= Rung.AUDIO:
             patience = self.policy.audio_patience_s if self.rung is Rung.AUDIO else self.policy.text_patience_s
-            if now - max(self._congested_since or now, self._last_down) < patience:
+            own_making = self.questions.failed_at + OWN_QUEUE_S
+            if now - max(self._congested_since or now, self._last_down, own_making) < patience:
                 return False
             target = Rung(self.rung - 1)
         self._fail(now)
         self.cause = "loss" if line.congestion == "loss" else "line"
         self._move(now, target)
+        if target < Rung.AUDIO:
+            self.questions.arm(now + self.policy.low_probe_interval_s)
         self._last_down = now
         self._before_outage = None
         return True
+
+    def _least_bps(self, now: float, load: Load) -> int:
+        """Below this the rung is left. A line still congested after a step down was measured too well at first."""
+        lasting = self._congested_since is not None and now - self._congested_since >= LASTING_S
+        if lasting and now - self._last_down <= AFTER_DOWN_S and self.rung > Rung.AUDIO:
+            return self.enter_bps(self.rung, load)
+        return self.hold_bps(self.rung, load)
 
     def _sags(self, now: float, line: LineState, wanted: Wanted) -> bool:
         """The browser's own controller may keep the queue short by sending less than the rung is worth."""
@@ -257,6 +271,8 @@ class DirectionLadder:
             target = back if known >= self.hold_bps(back, wanted.load) else min(target, back)
         elif target > Rung.LOW_VIDEO > self.rung:
             target = Rung.LOW_VIDEO
+        if target is Rung.STILLS and self.questions.goal_bps is not None:
+            return  # the question may bring more
         if target > self.rung:
             self._last_up = now if not recovering else self._last_up
             self._move(now, target)

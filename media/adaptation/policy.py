@@ -127,6 +127,9 @@ class LadderPolicy:
     thin_probe_max_interval_s: float = 20.0
     """On lines proven below ``thin_line_bps``, where asking itself hurts the sound."""
     text_probe_max_interval_s: float = 60.0
+    """Below the audio rung."""
+    low_probe_interval_s: float = 10.0
+    """Before the first question there."""
     thin_line_bps: int = 40_000
     probe_margin: float = 1.05
     """Goal of a question over what the rung needs."""

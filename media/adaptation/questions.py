@@ -3,10 +3,12 @@
 from media.adaptation.policy import LadderPolicy
 from media.congestion.line import LineState
 
-REACHED = 0.7
+REACHED = 0.85
 """Share of the goal an encoder must have sent in a test: encoders meet their target only about."""
 PROVEN = 0.97
 """Share of the goal at which a measured capacity answers the question."""
+QUEUE_STOP_MS = 100.0
+"""A queue this long while asking is the answer."""
 FOLLOW_UP_S = 0.4
 """A question answered with yes is followed by the next one after this."""
 
@@ -24,6 +26,8 @@ class Questions:
         self._interval_s = policy.probe_interval_s
         self._next_at = float("inf")
         self._peak_bps = 0
+        self.failed_at = float("-inf")
+        """When a question last met a queue: one that follows soon is of its making."""
 
     def arm(self, at: float) -> None:
         """Nothing is asked before ``at``; the waits begin anew."""
@@ -50,7 +54,8 @@ class Questions:
             self.goal_bps = None
             return 0
         self._peak_bps = max(self._peak_bps, line.rate_bps)
-        if line.congestion:
+        if line.congestion or (line.queue_ms > QUEUE_STOP_MS and now > self._started_at):
+            self.failed_at = now
             return self._end(now, 0, max_interval_s)
         if line.proven and line.capacity_bps >= goal * PROVEN:
             return self._end(now, goal, max_interval_s)
