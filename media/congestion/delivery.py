@@ -55,8 +55,8 @@ class DeliveredRate:
             packets += 1
         return self._rate_bps(packets if packets >= 3 else packets + 1, loss)
 
-    def between_bps(self, first: tuple[float, float], last: tuple[float, float], usual_loss: float) -> float:
-        """Of a probe, from its first to its last (arrival, sent); what is usually lost did fit the line."""
+    def between_bps(self, first: tuple[float, float], last: tuple[float, float], lost_share: float) -> float:
+        """Of a probe, from its first to its last (arrival, sent); ``lost_share`` was lost but did fit the line."""
         arrival_s = max(0.001, last[0] - first[0])
         media_bytes = padding_bytes = 0
         for arrival, _, size, _, padding in reversed(self._window):
@@ -71,8 +71,8 @@ class DeliveredRate:
         if self.unnumbered_factor > SAMPLED:
             media_bps = self.flowing_bps * max(0.0, last[1] - first[1]) / arrival_s
         else:
-            media_bps = media_bytes * 8 * self.unnumbered_factor / (1 - usual_loss) / arrival_s
-        return media_bps + padding_bytes * 8 / (1 - usual_loss) / arrival_s
+            media_bps = media_bytes * 8 * self.unnumbered_factor / (1 - lost_share) / arrival_s
+        return media_bps + padding_bytes * 8 / (1 - lost_share) / arrival_s
 
     def _rate_bps(self, packets: int, loss: float) -> float:
         window = self._window

@@ -11,6 +11,7 @@ from media.congestion.waiting import AckClock
 START_BPS = 40_000
 PACE_FREE = 2.0
 PACE_NEAR_LIMIT = 1.3
+PACE_CONGESTED = 1.0
 """Times the capacity: a key frame must not fill the queue of a line we know to be full there."""
 PACE_MIN_BPS = 30_000
 
@@ -106,7 +107,7 @@ class DownlinkControl:
         overdue = prober.sending and self._clock.overdue(now)
         usual_loss = self._estimator.usual_loss()
         if self._estimator.congestion == "silence" or prober.trouble(self._estimator.queue_s, usual_loss, overdue):
-            delivered = prober.abort(now, self._estimator.delivered_between)
+            delivered = prober.abort(now, usual_loss, self._estimator.delivered_between)
             if delivered is not None:
                 self._conclude(min(delivered, prober.goal_bps), now, limit=True)
             return
@@ -164,6 +165,8 @@ class DownlinkControl:
         """After anything changed: what the pacer and the timer read."""
         self.probing = self._prober.sending
         self.probe_id = self._prober.probe_id
-        full = bool(self._estimator.congestion) or self._capacity.limit_known(now)
-        self.pace_bps = max(PACE_MIN_BPS, int((PACE_NEAR_LIMIT if full else PACE_FREE) * self._capacity.bps))
+        factor = PACE_NEAR_LIMIT if self._capacity.limit_known(now) else PACE_FREE
+        if self._estimator.congestion:
+            factor = PACE_CONGESTED
+        self.pace_bps = max(PACE_MIN_BPS, int(factor * self._capacity.bps))
         self.hold_after_s = self._clock.hold_after_s

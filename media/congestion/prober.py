@@ -22,11 +22,13 @@ INTERVAL_S = 3.0
 INTERVAL_GROWTH = 1.5
 INTERVAL_MAX_S = 8.0
 PASSED = 0.95
-ARRIVED = 0.8
 LOSS_STOP = 0.04
+LOSS_STOP_NO_QUEUE = 0.25
+QUEUE_SEEN_S = 0.020
+RETRY_S = 1.5
 QUEUE_STOP_S = 0.080
 RESULT_SLACK_S = 0.4
-MIN_RESULT_PACKETS = 4
+MIN_RESULT_PACKETS = 3
 TOLD_AFTER_S = 1.0
 
 
@@ -48,8 +50,9 @@ class _Cluster:
         self.last = (arrival_s, sent_s)
 
 
-Measure = Callable[[tuple[float, float], tuple[float, float]], float]
-"""What was delivered from the first to the last (arrival, sent) of a probe, in bits per second."""
+Measure = Callable[[tuple[float, float], tuple[float, float], float], float]
+"""What was delivered from the first to the last (arrival, sent) of a probe, in bits per second; the given share
+of packets is known to be lost for other reasons than the line being full."""
 
 
 class Prober:
@@ -75,6 +78,7 @@ class Prober:
         self._next_at = 0.0
         self._interval_s = INTERVAL_S
         self._queue_before_s = 0.0
+        self._only_losses = False
 
     @property
     def busy(self) -> bool:
@@ -130,17 +134,23 @@ class Prober:
         self._cluster.lost += 1
 
     def trouble(self, queue_s: float, usual_loss: float, overdue: bool) -> bool:
-        """First sign that the line does not bear it."""
+        """First sign that the line does not bear it: a queue, or losses; without any queue only many losses."""
         cluster = self._cluster
         told = cluster.arrived + cluster.lost
         chance = 2 * math.sqrt(told * usual_loss * (1 - usual_loss))
-        lossy = cluster.lost > 1 + (usual_loss + LOSS_STOP) * told + chance
-        return lossy or overdue or queue_s > self._queue_before_s + QUEUE_STOP_S
+        rise_s = queue_s - self._queue_before_s
+        stop = LOSS_STOP if rise_s > QUEUE_SEEN_S else LOSS_STOP_NO_QUEUE
+        lossy = cluster.lost > 1 + (usual_loss + stop) * told + chance
+        self._only_losses = lossy and not overdue and rise_s <= QUEUE_SEEN_S
+        return lossy or overdue or rise_s > QUEUE_STOP_S
 
-    def abort(self, now: float, measure: Measure) -> float | None:
+    def abort(self, now: float, usual_loss: float, measure: Measure) -> float | None:
         """Stop; what had got through, None when too little to tell."""
-        delivered = self._delivered_bps(measure)
-        self._fail(now)
+        delivered = self._delivered_bps(usual_loss, measure)
+        if self._only_losses:
+            self._fail(now, RETRY_S)
+            return None
+        self._fail_and_back_off(now)
         return delivered
 
     def settle(
@@ -149,17 +159,20 @@ class Prober:
         """The delivered rate once all is told about a whole probe. None: not yet, or nothing was learned."""
         if not self._waiting:
             return None
+        cluster = self._cluster
+        told = cluster.arrived + cluster.lost
         overdue = now > self.ended_at + usual_wait_s + RESULT_SLACK_S
-        all_arrived = self._cluster.arrived * self._unit_bytes >= self._planned_bytes
-        if not (overdue or all_arrived or (not anything_unacked and self._cluster.last is not None)):
+        all_told = told * self._unit_bytes >= self._planned_bytes
+        if not (overdue or all_told or (not anything_unacked and cluster.last is not None)):
             return None
-        delivered = self._delivered_bps(measure)
-        told = self._cluster.arrived * self._unit_bytes
-        if delivered is None or told < ARRIVED * (1 - usual_loss) * self._planned_bytes * 0.95:
-            self._fail(now)
-            return None
-        if delivered < PASSED * self.goal_bps:
-            self._fail(now)
+        # A probe lost to bursts of the radio says nothing, and the line is not to blame: try again soon.
+        arrived_share = cluster.arrived * self._unit_bytes / self._planned_bytes
+        share = (1 - LOSS_STOP_NO_QUEUE) * (1 - usual_loss)
+        delivered = self._delivered_bps(1 - arrived_share, measure) if arrived_share >= share else None
+        if delivered is None:
+            self._fail(now, RETRY_S)
+        elif delivered < PASSED * self.goal_bps:
+            self._fail_and_back_off(now)
         else:
             self._waiting = False
             self._interval_s = INTERVAL_S
@@ -171,7 +184,7 @@ class Prober:
         if not self._waiting or now < self.ended_at + TOLD_AFTER_S:
             return None
         if told_bps is None or not self.passed(told_bps):
-            self._fail(now)
+            self._fail_and_back_off(now)
         else:
             self._waiting = False
             self._interval_s = INTERVAL_S
@@ -181,20 +194,26 @@ class Prober:
     def passed(self, delivered_bps: float) -> bool:
         return delivered_bps >= PASSED * self.goal_bps
 
+    def postpone(self, until: float) -> None:
+        self._next_at = max(self._next_at, until)
+
     def reset(self, now: float) -> None:
         """New network: try soon."""
         self.sending = self._waiting = False
         self._interval_s = INTERVAL_S
         self._next_at = now
 
-    def _delivered_bps(self, measure: Measure) -> float | None:
+    def _delivered_bps(self, lost_share: float, measure: Measure) -> float | None:
         cluster = self._cluster
         if cluster.arrived < MIN_RESULT_PACKETS or cluster.first is None or cluster.last is None:
             return None
-        return measure(cluster.first, cluster.last)
+        return measure(cluster.first, cluster.last, min(lost_share, 0.5))
 
-    def _fail(self, now: float) -> None:
+    def _fail_and_back_off(self, now: float) -> None:
+        self._fail(now, self._interval_s)
+        self._interval_s = min(INTERVAL_MAX_S, self._interval_s * INTERVAL_GROWTH)
+
+    def _fail(self, now: float, wait_s: float) -> None:
         self.sending = self._waiting = False
         self.failed += 1
-        self._next_at = now + self._interval_s
-        self._interval_s = min(INTERVAL_MAX_S, self._interval_s * INTERVAL_GROWTH)
+        self._next_at = now + wait_s

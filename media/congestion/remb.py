@@ -76,7 +76,7 @@ class RembEstimator:
         since = self._prober.started_at
         return max((float(bps) for at, bps in self._samples if at > since), default=None)
 
-    def delivered_between(self, first: tuple[float, float], last: tuple[float, float]) -> float:
+    def delivered_between(self, first: tuple[float, float], last: tuple[float, float], lost_share: float) -> float:
         """Only asked when a probe is broken off."""
         return self.probed_bps() or 0.0
 

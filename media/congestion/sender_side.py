@@ -23,6 +23,8 @@ UNNUMBERED_FACTOR_MAX = 200.0
 AFTER_OUTAGE = 0.9
 LONG_OUTAGE_S = 12.0
 PROBE_DRAIN_S = 0.4
+SETTLE_S = 2.0
+"""After an outage, before the next probe."""
 
 
 class SenderSideEstimator:
@@ -65,7 +67,8 @@ class SenderSideEstimator:
             self.malformed += 1
             return
         oldest_wait_s = now - self._history.unacked_since
-        if self._clock.silent_since is not None:
+        was_silent = self._clock.silent_since is not None
+        if was_silent:
             self._end_silence(now)
         newest = self._read(base, feedback.arrivals, now)
         if newest == 0:
@@ -74,7 +77,7 @@ class SenderSideEstimator:
         self._history.acknowledge(newest)
         self._queue.settle(now)
         calm = self._queue.queue_s < CLEAR_S and not self.congestion
-        if math.isfinite(oldest_wait_s):
+        if math.isfinite(oldest_wait_s) and not was_silent:
             self._clock.acknowledged(oldest_wait_s, newest_wait_s, calm=calm)
         self._judge(now)
 
@@ -128,6 +131,7 @@ class SenderSideEstimator:
         self._delivery.forget()
         self._loss.forget()
         self._capacity.scale(AFTER_OUTAGE, proven=silent_s < LONG_OUTAGE_S)
+        self._prober.postpone(now + SETTLE_S)
         self.congestion = ""
 
     def _judge(self, now: float) -> None:
@@ -213,8 +217,8 @@ class SenderSideEstimator:
         factor = flowing_bps / numbered_bps if numbered_bps > 0 else UNNUMBERED_FACTOR_MAX
         self._delivery.unnumbered_factor = min(UNNUMBERED_FACTOR_MAX, factor) if factor > 1.15 else 1.0
 
-    def delivered_between(self, first: tuple[float, float], last: tuple[float, float]) -> float:
-        return self._delivery.between_bps(first, last, self._loss.usual)
+    def delivered_between(self, first: tuple[float, float], last: tuple[float, float], lost_share: float) -> float:
+        return self._delivery.between_bps(first, last, lost_share)
 
     def usual_loss(self) -> float:
         return self._loss.usual

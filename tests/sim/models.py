@@ -163,8 +163,8 @@ class Sender:
         size = self._wanted_bps / self._frames_per_s / 8 * self._rng.uniform(0.7, 1.3)
         for _ in range(math.ceil(size / PACKET_BYTES)):
             self._queue.append(int(size / math.ceil(size / PACKET_BYTES)) + OVERHEAD_BYTES)
-        while len(self._queue) > 60:
-            self._queue.popleft()
+        if sum(self._queue) * 8 > 0.4 * max(self.control.pace_bps, self._wanted_bps):
+            self._queue.clear()  # a pacer's queue is bounded in time
 
     def _pace(self) -> None:
         now, control = self._events.now, self.control
