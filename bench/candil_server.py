@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from candil.clock import SystemClock
 from candil.ids import RandomIds
+from media.adaptation.orders import LineNews, PublishOrder
 from media.aio.server import MediaServer
 from media.config import MediaConfig
 
@@ -40,6 +41,12 @@ class Listener:
 
     def on_media(self, session_id: str, kind: str, active: bool) -> None:
         """Not needed: the peers count what they receive."""
+
+    def on_order(self, session_id: str, order: PublishOrder) -> None:
+        """The bench's streams are as large as they are."""
+
+    def on_line(self, participant_id: str, news: LineNews) -> None:
+        """Not needed."""
 
     def on_closed(self, session_id: str, reason: str) -> None:
         emit(event="closed", session=session_id, reason=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections import Counter
@@ -20,8 +21,11 @@ from bench.streams import (
     TransportSequence,
 )
 from bench.transport import Transport
+from media.rtcp import transport_feedback
+from media.transport_cc import FeedbackRecorder
 
 RTCP_INTERVAL_S = 1.0
+FEEDBACK_INTERVAL_S = 0.1  # of transport feedback: a browser with a good line sends it each 50 to 250 ms
 KEYFRAME_REQUEST_REPORTS = 5  # a PLI every so many reports
 REMB_BPS = 3_000_000
 AUTHENTICATE_EVERY = 16  # this share of received packets is decrypted and checked
@@ -48,6 +52,8 @@ class Peer:
         self._timers: set[Timer] = set()
         self._reports = 0
         self._last_report: dict[int, tuple[int, float]] = {}  # SSRC -> middle bits of its SR's NTP time, when
+        self._transport_cc_head = -1  # first byte of the extension that the server's offer told; -1: none
+        self._arrivals = FeedbackRecorder()
         self.forwarded = 0  # media packets received, retransmissions not counted
         self.forwarded_octets = 0
         self.events: Counter[str] = Counter()
@@ -75,6 +81,10 @@ class Peer:
             if retransmission is not None:
                 self._kinds[retransmission] = "rtx"
             self._rtx_of.update(section.rtx_of)
+            number = section.extensions.get(sdp.TRANSPORT_CC)
+            answers = any("transport-cc" in kinds for kinds in section.feedback.values())
+            if number is not None and answers:
+                self._transport_cc_head = number << 4 | 1
 
     def connect(self, remote: sdp.Description) -> None:
         self.learn(remote)
@@ -92,6 +102,7 @@ class Peer:
         for stream in self.outgoing:
             self._start(stream)
         self._add_timer(time.monotonic() + self._random.random() * RTCP_INTERVAL_S, self._report)
+        self._add_timer(time.monotonic() + self._random.random() * FEEDBACK_INTERVAL_S, self._acknowledge)
 
     def _start(self, stream: OutgoingStream) -> None:
         self._add_timer(time.monotonic() + self._random.random() * 0.1, stream.handle_timer)
@@ -121,6 +132,8 @@ class Peer:
         if 192 <= data[1] <= 223:
             self._on_rtcp(data)
             return
+        if data[0] & 0x10 and data[16] == self._transport_cc_head:
+            self._arrivals.add(data[17] << 8 | data[18], time.monotonic())
         stream = self.incoming.get(data[8:12])
         if stream is None:
             stream = self._new_stream(data)
@@ -244,6 +257,16 @@ class Peer:
         if videos and self._reports % KEYFRAME_REQUEST_REPORTS == 0:
             self._request_keyframe(self._random.choice(videos))
         return due + RTCP_INTERVAL_S
+
+    def _acknowledge(self, due: float) -> float:
+        """Tell when numbered packets arrived, as a browser does where the offer asked for it."""
+        fci = self._arrivals.drain()
+        if fci is not None and self._outbound is not None:
+            self.events["transport_cc_sent"] += 1
+            data = transport_feedback(1, next(iter(self.incoming.values())).ssrc, fci)
+            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                self.transport.socket.send(self._outbound.protect_rtcp(data))
+        return due + FEEDBACK_INTERVAL_S
 
     def _sender_report(self, stream: OutgoingStream, now: float) -> rtp.RtcpSrPacket:
         info = rtp.RtcpSenderInfo(

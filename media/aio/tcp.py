@@ -169,7 +169,7 @@ class TcpPort:
     """The listening socket and its connections. ``receive(connection)`` reads the frames that arrived."""
 
     def __init__(
-        self, receive: Callable[[Any], None], now: Callable[[], float], *, max_connections: int, max_per_address: int
+        self, receive: Callable[[Any], object], now: Callable[[], float], *, max_connections: int, max_per_address: int
     ) -> None:
         self.receive = receive
         self.now = now

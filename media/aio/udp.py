@@ -41,7 +41,15 @@ class UdpSocket:
 
     def open(self, readable: Callable[["UdpSocket"], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self.sock.fileno(), readable, self)
+        self._readable = readable
+        self.resume()
+
+    def pause(self) -> None:
+        """Do not tell of datagrams until ``resume``; they wait in the kernel."""
+        self._loop.remove_reader(self.sock.fileno())
+
+    def resume(self) -> None:
+        self._loop.add_reader(self.sock.fileno(), self._readable, self)
 
     def close(self) -> None:
         self._loop.remove_reader(self.sock.fileno())

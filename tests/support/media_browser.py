@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from candil.clock import SystemClock
 from candil.errors import PeerError
 from candil.ids import RandomIds
+from media.adaptation.orders import LineNews, PublishOrder
 from media.aio.server import MediaServer
 from media.aio.session import MediaSession
 from media.config import MediaConfig
@@ -164,6 +165,12 @@ class BrowserParticipant:
 
     def on_media(self, session_id: str, kind: str, active: bool) -> None:
         self.events.append(("media", (kind, active)))
+
+    def on_order(self, session_id: str, order: PublishOrder) -> None:
+        self.events.append(("order", order))
+
+    def on_line(self, participant_id: str, news: LineNews) -> None:
+        self.events.append(("line", (participant_id, news)))
 
     def on_closed(self, session_id: str, reason: str) -> None:
         self.events.append(("closed", reason))

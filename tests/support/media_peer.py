@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from media import rtcp, rtp, stun
+from media.adaptation.orders import LineNews, PublishOrder
 from media.aio.aiortc_private import DtlsAssociation, PacketBuffer, RTCCertificate, sha256_fingerprint
 from media.aio.server import MediaServer
 from tests.support.eventually import eventually
@@ -159,6 +160,12 @@ class MediaPeer(asyncio.DatagramProtocol):
 
     def on_media(self, session_id: str, kind: str, active: bool) -> None:
         self.events.append(("media", (kind, active)))
+
+    def on_order(self, session_id: str, order: PublishOrder) -> None:
+        self.events.append(("order", order))
+
+    def on_line(self, participant_id: str, news: LineNews) -> None:
+        self.events.append(("line", (participant_id, news)))
 
     def on_closed(self, session_id: str, reason: str) -> None:
         self.events.append(("closed", reason))
