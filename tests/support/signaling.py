@@ -23,6 +23,7 @@ from candil.store.database import Database
 from candil.store.tx import Transaction
 from media.adaptation.orders import LineHint
 from media.adaptation.rungs import Rung
+from media.aio.server import MediaServer
 from media.listener import SessionListener
 from signaling import tickets
 from signaling.aio.service import SignalingService
@@ -171,9 +172,16 @@ class Node:
 
 @asynccontextmanager
 async def running_node(
-    db: Database, bus: Bus, *, clock: Clock | None = None, epoch: str = "epo_1", settings: Settings = SETTINGS
+    db: Database,
+    bus: Bus,
+    *,
+    clock: Clock | None = None,
+    epoch: str = "epo_1",
+    settings: Settings = SETTINGS,
+    media: MediaServer | None = None,
 ) -> AsyncIterator[Node]:
-    clock, media, asked = clock or SystemClock(), FakeMediaServer(), []
+    """``media``: a real server of the caller's; otherwise one without media."""
+    clock, fake, asked = clock or SystemClock(), FakeMediaServer(), []
 
     def ice_servers(participant_id: str, now: float) -> list[dict[str, object]]:
         asked.append(participant_id)
@@ -182,7 +190,7 @@ async def running_node(
     service = SignalingService(
         db=db,
         bus=bus,
-        media=media,  # type: ignore[arg-type]  # the fake has what signaling uses
+        media=media or fake,  # type: ignore[arg-type]  # the fake has what signaling uses
         ice_servers=ice_servers,
         settings=settings,
         clock=clock,
@@ -197,7 +205,7 @@ async def running_node(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    node = Node(service, media, bus, clock, runner.addresses[0][1])
+    node = Node(service, fake, bus, clock, runner.addresses[0][1])
     node.ice_asked = asked
     try:
         yield node
