@@ -11,7 +11,7 @@ CALM_S = 0.4
 """Without congestion for this long before a step up."""
 LASTING_S = 0.8
 AFTER_DOWN_S = 5.0
-OWN_QUEUE_S = 1.5
+OWN_QUEUE_S = 2.5
 """The queue a question left behind drains in this time."""
 RECOVER_CALM_S = 0.8
 """After an outage the queue of the line drains first."""
@@ -53,6 +53,7 @@ class DirectionLadder:
     ) -> None:
         self.policy = policy
         self._recover_top = recover_top
+        self._question_s = question_s
         self.rung = self._first_rung(hint_bps)
         self.since = now
         self.cause = "starting"
@@ -64,6 +65,7 @@ class DirectionLadder:
         self._proven_bps, self._proven_until = 0, now
         self._up_at = now
         self._last_up = float("-inf")
+        self._up_from = Rung.TEXT
         self._penalty_s = 0.0
         self._failed = Rung.TEXT
         self._last_down = float("-inf")
@@ -118,7 +120,10 @@ class DirectionLadder:
             self._recover_until = now + self.policy.recover_s
             self.questions.arm(now + RECOVER_CALM_S)
         goal_bps = self._goal(now, line, wanted)
-        proven_bps = self.questions.tick(now, line, goal_bps, self._max_interval_s(line))
+        self.questions.length_s = self._question_s if self.rung < Rung.LOW_VIDEO else self.policy.grow_s
+        proven_bps = self.questions.tick(
+            now, line, goal_bps, self._max_interval_s(line), self.policy.thin_probe_interval_s * self._thin(line)
+        )
         if proven_bps:
             self._proven_bps, self._proven_until = proven_bps, now + self.policy.proof_s
         if not self._down(now, line, wanted):
@@ -128,7 +133,8 @@ class DirectionLadder:
     def _watch(self, now: float, line: LineState, alive: bool) -> None:
         if alive and not self._alive:
             self._alive = True
-            self.questions.arm(now + self.policy.first_probe_s)
+            hinted_thin = 0 < self._hint_bps < self.policy.thin_line_bps * self.policy.hint_share
+            self.questions.arm(now + (self.policy.thin_probe_interval_s if hinted_thin else self.policy.first_probe_s))
         if line.congestion in ("delay", "loss"):
             self._congested_since = self._congested_since if self._congested_since is not None else now
             self._hint_bps = self._proven_bps = 0
@@ -188,9 +194,12 @@ class DirectionLadder:
             return policy.text_probe_max_interval_s
         if self.rung >= Rung.LOW_VIDEO:
             return policy.video_probe_max_interval_s
-        if line.proven and line.capacity_bps < policy.thin_line_bps:
+        if self._thin(line):
             return policy.thin_probe_max_interval_s
         return policy.probe_max_interval_s
+
+    def _thin(self, line: LineState) -> bool:
+        return line.proven and line.capacity_bps < self.policy.thin_line_bps
 
     def _down(self, now: float, line: LineState, wanted: Wanted) -> bool:
         """Leave a rung the line does not bear, in one step to what it does; True when that happened."""
@@ -199,7 +208,9 @@ class DirectionLadder:
             return False
         if self._congested_since is None and not self._sags(now, line, wanted):
             return False
-        target = self._fitting(line.capacity_bps, wanted.load)
+        target = self._fitting(round(line.capacity_bps * self.policy.down_share), wanted.load)
+        if Rung.AUDIO < self.rung < Rung.VIDEO and self._may_pass(now, line, wanted.load):
+            return False
         if self.rung <= Rung.AUDIO:
             patience = self.policy.audio_patience_s if self.rung is Rung.AUDIO else self.policy.text_patience_s
             own_making = self.questions.failed_at + OWN_QUEUE_S
@@ -214,6 +225,11 @@ class DirectionLadder:
         self._last_down = now
         self._before_outage = None
         return True
+
+    def _may_pass(self, now: float, line: LineState, load: Load) -> bool:
+        """A key frame fills a thin line's queue for a moment; half of what the rung needs is no such moment."""
+        lasting = self._congested_since is None or now - self._congested_since >= LASTING_S
+        return not lasting and line.capacity_bps >= self.hold_bps(self.rung, load) / 2
 
     def _least_bps(self, now: float, load: Load) -> int:
         """Below this the rung is left. A line still congested after a step down was measured too well at first."""
@@ -239,19 +255,20 @@ class DirectionLadder:
 
     def _fail(self, now: float) -> None:
         policy = self.policy
-        if now - self._last_up <= policy.failed_within_s:
+        if now - self._last_up <= policy.failed_within_s and self.rung > self._up_from:
             first = policy.low_penalty_first_s if self.rung <= Rung.AUDIO else policy.penalty_first_s
             self._penalty_s = min(max(first, self._penalty_s * policy.penalty_growth), policy.penalty_max_s)
             self._failed = self.rung
-        self._up_at = now + max(self._penalty_s, policy.up_hold_s)
+        self._up_at = max(self._up_at, now + max(self._penalty_s, policy.down_hold_s))
 
     def _forgive(self, now: float, known_bps: int, load: Load) -> None:
         if not self._penalty_s:
             return
-        kept = self.rung >= self._failed and now - self._last_up >= self.policy.forgive_s
-        if kept or known_bps >= self.enter_bps(self._failed, load) * self.policy.forgive_ratio:
+        if self.rung >= self._failed and now - self._last_up >= self.policy.forgive_s:
             self._penalty_s = 0.0
-            self._up_at = min(self._up_at, max(now, self._last_down + self.policy.up_hold_s))
+        elif now < self._up_at and known_bps >= self.enter_bps(self._failed, load) * self.policy.forgive_ratio:
+            self._penalty_s /= self.policy.penalty_growth
+            self._up_at = min(self._up_at, max(now, self._last_down + self.policy.down_hold_s))
 
     def _recovering(self, now: float) -> bool:
         return self._before_outage is not None and now < self._recover_until
@@ -274,7 +291,8 @@ class DirectionLadder:
         if target is Rung.STILLS and self.questions.goal_bps is not None:
             return  # the question may bring more
         if target > self.rung:
-            self._last_up = now if not recovering else self._last_up
+            if not recovering:
+                self._last_up, self._up_from = now, self.rung
             self._move(now, target)
 
     def _proven_rung(self, known_bps: int, top: Rung, load: Load) -> Rung:

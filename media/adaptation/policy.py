@@ -124,11 +124,14 @@ class LadderPolicy:
     """While there is no moving picture: a line that recovers must be noticed within 15 s."""
     video_probe_max_interval_s: float = 30.0
     """While there is one, asking is less urgent than leaving the line alone."""
-    thin_probe_max_interval_s: float = 20.0
+    grow_s: float = 6.0
+    """While a picture flows a question may last this long: encoders grow by themselves."""
+    thin_probe_interval_s: float = 15.0
+    thin_probe_max_interval_s: float = 45.0
     """On lines proven below ``thin_line_bps``, where asking itself hurts the sound."""
     text_probe_max_interval_s: float = 60.0
     """Below the audio rung."""
-    low_probe_interval_s: float = 10.0
+    low_probe_interval_s: float = 30.0
     """Before the first question there."""
     thin_line_bps: int = 40_000
     probe_margin: float = 1.05
@@ -146,6 +149,10 @@ class LadderPolicy:
     """Sound is not given up before this."""
     sag_s: float = 3.0
     """A line measured below a picture rung without congestion (the browser sends less by itself) is left after this."""
+    down_share: float = 0.8
+    """Of the capacity measured in congestion, this much is counted on: the first measurement is always too good."""
+    down_hold_s: float = 6.0
+    """After a step down, before the next step up."""
     up_hold_s: float = 2.0
     """Between two steps up."""
     failed_within_s: float = 20.0
@@ -227,7 +234,16 @@ def _check_rungs(policy: LadderPolicy) -> None:
         former = (rung.wire_name, rule)
 
 
-_SHARES = ("use_share", "order_step", "urgent_drop", "fec_loss", "weak_share", "hint_share", "tell_change")
+_SHARES = (
+    "use_share",
+    "order_step",
+    "urgent_drop",
+    "fec_loss",
+    "weak_share",
+    "hint_share",
+    "tell_change",
+    "down_share",
+)
 _AT_LEAST_ONE = ("probe_growth", "probe_margin", "penalty_growth", "forgive_ratio")
 
 

@@ -18,7 +18,7 @@ class Questions:
 
     def __init__(self, policy: LadderPolicy, length_s: float) -> None:
         self._policy = policy
-        self._length_s = length_s
+        self.length_s = length_s
         self.goal_bps: int | None = None
         self.answered = False
         """At least one question has ended: the line is no longer unknown."""
@@ -38,16 +38,22 @@ class Questions:
         """Nobody wants to know any more."""
         self.goal_bps = None
 
-    def tick(self, now: float, line: LineState, wanted_bps: int, max_interval_s: float) -> int:
-        """Wire rate proven at this tick by a question that ended well, else 0. ``wanted_bps`` 0: nothing to ask."""
+    def tick(
+        self, now: float, line: LineState, wanted_bps: int, max_interval_s: float, least_interval_s: float = 0.0
+    ) -> int:
+        """Wire rate proven at this tick by a question that ended well, else 0. ``wanted_bps`` 0: nothing to ask.
+
+        After a question that met a queue the next waits ``least_interval_s`` to ``max_interval_s``."""
         if self.goal_bps is not None:
-            return self._follow(now, line, wanted_bps, max_interval_s)
+            return self._follow(now, line, wanted_bps, max_interval_s, least_interval_s)
         self._next_at = min(self._next_at, now + max_interval_s) if self._next_at != float("inf") else self._next_at
         if wanted_bps and now >= self._next_at and not line.congestion:
             self.goal_bps, self._started_at, self._peak_bps = wanted_bps, now, 0
         return 0
 
-    def _follow(self, now: float, line: LineState, wanted_bps: int, max_interval_s: float) -> int:
+    def _follow(
+        self, now: float, line: LineState, wanted_bps: int, max_interval_s: float, least_interval_s: float
+    ) -> int:
         goal = self.goal_bps
         assert goal is not None
         if not wanted_bps:
@@ -56,10 +62,11 @@ class Questions:
         self._peak_bps = max(self._peak_bps, line.rate_bps)
         if line.congestion or (line.queue_ms > QUEUE_STOP_MS and now > self._started_at):
             self.failed_at = now
+            self._interval_s = min(max(self._interval_s, least_interval_s), max_interval_s)
             return self._end(now, 0, max_interval_s)
         if line.proven and line.capacity_bps >= goal * PROVEN:
             return self._end(now, goal, max_interval_s)
-        if now - self._started_at >= self._length_s:
+        if now - self._started_at >= self.length_s:
             return self._end(now, goal if self._peak_bps >= goal * REACHED else 0, max_interval_s)
         return 0
 
@@ -71,5 +78,6 @@ class Questions:
             self._next_at = now + FOLLOW_UP_S
         else:
             self._next_at = now + self._interval_s
-            self._interval_s = min(self._interval_s * self._policy.probe_growth, max_interval_s)
+            if self.failed_at == now:
+                self._interval_s = min(self._interval_s * self._policy.probe_growth, max_interval_s)
         return proven_bps

@@ -310,7 +310,7 @@ class Call:
     def _own_goal(browser: Browser) -> int | None:
         """The browser's own controller probes for what its encoder may send."""
         video, audio = browser.order.video, browser.order.audio
-        return video.max_bitrate_bps + (audio.wire_bps if audio else 0) if video and not browser.order.probe else None
+        return video.max_bitrate_bps + (audio.wire_bps if audio else 0) if video else None
 
     def _run(self, action: Any) -> None:
         now = self.events.now
