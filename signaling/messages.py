@@ -8,6 +8,7 @@ from msgspec import Meta
 from candil.errors import PeerError
 from signaling.line_messages import Limit, MeasuredLine, MediaLimit, MediaReport
 from signaling.message_base import AboutSession, Id, Incoming, Number, Outgoing
+from signaling.photo_messages import PhotoAnswer, PhotoRequest
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -139,6 +140,8 @@ ClientMessage = (
     | MediaDevices
     | MediaLimit
     | MediaReport
+    | PhotoRequest
+    | PhotoAnswer
 )
 # What a consult's media room is told, in the process that has it.
 SessionMessage = MediaAnswer | MediaReceive | MediaLeave | MediaLimit | MediaReport

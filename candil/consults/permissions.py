@@ -93,6 +93,8 @@ RULES: dict[str, Rule] = {
     "message.seen": Rule(_ROOM, None, PRESENT),
     "room.join": Rule(_ROOM, RUNNING, ADMITTED),
     "room.leave": Rule(_ROOM, None, PRESENT),
+    "photo.request": Rule(_DOCTOR, RUNNING),
+    "photo.answer": Rule(INVITED, RUNNING, ADMITTED),
 }
 
 

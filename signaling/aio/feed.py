@@ -16,6 +16,7 @@ from signaling.aio.driver import Connection
 from signaling.aio.parts import Parts
 from signaling.facts import Facts, People, Since, presence_of, read_facts, read_people
 from signaling.messages import Outgoing
+from signaling.photo_messages import PhotoAnswered, PhotoRequested
 from signaling.replay import Follower
 from signaling.room_effects import Page
 from signaling.session import Rejected, Replaced, Standing
@@ -107,7 +108,17 @@ class Feed:
         if "seat" in payload:
             self._take_seat(payload["seat"], payload["connection"], payload["at"])
             self._on_page(self.consult_id, Page(payload["seat"], payload["client"], payload["node"]))
+        if "photo" in payload:
+            message = msgspec.convert(payload["photo"]["message"], PhotoRequested | PhotoAnswered)
+            self._tell_in_room(payload["photo"]["to"], message)
         self._dirty.set()
+
+    def _tell_in_room(self, participant_id: str, message: Outgoing) -> None:
+        for connection in self.connections.values():
+            standing = connection.core.standing
+            in_room = connection.identity.is_doctor or (standing is not None and standing.admission == "admitted")
+            if connection.identity.participant_id == participant_id and in_room:
+                connection.send([message])
 
     def _on_line(self, _: Mapping[str, Any]) -> None:
         if self._in_line and self._line_timer is None:

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
+from candil.bus import topics
 from candil.bus.port import MISSED
 from signaling.aio.boards import BoardFeed
 from signaling.aio.driver import Connection
@@ -11,6 +14,7 @@ from signaling.aio.feed import Feed
 from signaling.aio.parts import Parts
 from signaling.facts import People, Presence
 from signaling.messages import Outgoing
+from signaling.photo_messages import PhotoAnswered, PhotoRequested
 from signaling.room_effects import Page
 from signaling.session import Restarting
 
@@ -71,6 +75,11 @@ class Hub:
     def deliver(self, consult_id: str, page: Page, message: Outgoing) -> None:
         if feed := self._feeds.get(consult_id):
             feed.deliver(page, message)
+
+    def tell(self, consult_id: str, participant_id: str, message: PhotoRequested | PhotoAnswered) -> None:
+        """To every page of somebody in the room, wherever it is connected; lost when there is none."""
+        photo = {"to": participant_id, "message": msgspec.to_builtins(message)}
+        self._parts.bus.publish(topics.consult(consult_id), {"photo": photo})
 
     def _feed(self, consult_id: str, doctor_id: str) -> Feed:
         feed = self._feeds.get(consult_id)

@@ -30,6 +30,7 @@ from signaling.aio.media_gateway import MediaGateway
 from signaling.aio.parts import IceServers, Parts
 from signaling.facts import Presence, read_people
 from signaling.messages import Hello, Incoming, MediaDevices, MediaMessage, MessageSeen
+from signaling.photo_messages import PhotoAnswer, PhotoAnswered, PhotoRequest, PhotoRequested
 from signaling.room_effects import Page
 from signaling.session import Opened, Standing
 from signaling.tickets import Ticket
@@ -152,6 +153,10 @@ class SignalingService:
             work = self._gateway.handle(who.consult_id, who.participant_id, connection.client_id, message)
         elif isinstance(message, MediaDevices):
             work = self._set_devices(connection, message)
+        elif isinstance(message, PhotoRequest):
+            work = self._ask_for_photo(connection, message)
+        elif isinstance(message, PhotoAnswer):
+            work = self._answer_about_photo(connection, message)
         else:
             work = self._commit(connection, message)
         await self._to_the_end(work)
@@ -161,6 +166,22 @@ class SignalingService:
         await self._hub.set_devices(connection, Presence(message.microphone, message.camera))
         page = Page(who.participant_id, connection.client_id, self._parts.bus.node_id)
         await self._gateway.devices_changed(who.consult_id, page, message)
+
+    async def _ask_for_photo(self, connection: Connection, message: PhotoRequest) -> None:
+        consult_id = connection.identity.consult_id
+        people = await self._parts.db.read(lambda tx: read_people(tx, consult_id))
+        asked = people.participant(message.participant) if people else None
+        if asked is None or asked.staff_id or asked.admission != "admitted":
+            raise Refused("not_now", "Only somebody in the room can be asked for a photo.")
+        self._hub.tell(consult_id, asked.id, PhotoRequested(self._parts.ids.new_id("pho")))
+
+    async def _answer_about_photo(self, connection: Connection, message: PhotoAnswer) -> None:
+        who = connection.identity
+        people = await self._parts.db.read(lambda tx: read_people(tx, who.consult_id))
+        for doctor in (p for p in (people.participants if people else ()) if p.staff_id):
+            self._hub.tell(
+                who.consult_id, doctor.id, PhotoAnswered(message.request, who.participant_id, message.accepted)
+            )
 
     async def _commit(self, connection: Connection, message: Incoming) -> None:
         """Acknowledge after the commit, then tell the others."""
