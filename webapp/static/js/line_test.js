@@ -21,9 +21,9 @@
   const SLOW_ROUND_MS = 1500;
   /**
    * A little first; more only where the little was quick, and no more than TCP sends before it waits for an answer.
-   * Together 29 kB; with the headers of six requests and of every packet, and a TLS handshake, about 45 kB on the wire.
+   * Together 23 kB; with the headers of six requests and of every packet, and a TLS handshake, below 50 kB on the wire.
    */
-  const STEPS = { down: [3000, 14000], up: [2000, 10000] };
+  const STEPS = { down: [3000, 10000], up: [2000, 8000] };
   const QUICK_MS = 400;
   /** Of one request or answer, beside its body. */
   const HEADER_BYTES = 500;
