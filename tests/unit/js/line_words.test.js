@@ -42,14 +42,21 @@ test("each side and each reader has its own sentence", () => {
 });
 
 test("a change is news when people see or hear it, and did not ask for it", () => {
-  assert.equal(words.change(way("video"), way("stills", "line")), "worse.stills");
-  assert.equal(words.change(way("audio"), way("low_video", "line")), "better.low_video");
-  assert.equal(words.change(way("emergency"), way("audio", "line")), "better.clear");
-  assert.equal(words.change(way("low_video"), way("video")), "better.larger");
-  assert.equal(words.change(way("audio"), way("video")), "better.video");
-  assert.equal(words.change(way("video"), way("audio", "chosen")), "");
-  assert.equal(words.change(way("video"), way("hd")), "");
-  assert.equal(words.change(null, way("audio")), "");
+  assert.equal(words.change(way("video"), way("stills", "line"), "hd"), "worse.stills");
+  assert.equal(words.change(way("audio"), way("low_video", "line"), "hd"), "better.low_video");
+  assert.equal(words.change(way("emergency"), way("audio", "line"), "hd"), "better.clear");
+  assert.equal(words.change(way("low_video"), way("video"), "hd"), "better.larger");
+  assert.equal(words.change(way("audio"), way("video"), "hd"), "better.video");
+  assert.equal(words.change(way("video"), way("audio", "chosen"), "hd"), "");
+  assert.equal(words.change(way("video"), way("hd"), "hd"), "");
+  assert.equal(words.change(null, way("audio"), "hd"), "");
+});
+
+test("the first climb of a call brings nothing back", () => {
+  assert.equal(words.change(way("audio"), way("low_video", "line"), "audio"), "");
+  assert.equal(words.change(way("audio"), way("low_video", "line"), "low_video"), "better.low_video");
+  assert.equal(words.change(way("audio"), way("emergency", "line"), "audio"), "worse.emergency");
+  assert.equal(globalThis.Candil.betterRung("audio", "stills"), "stills");
 });
 
 test("numbers as the reader writes them", () => {

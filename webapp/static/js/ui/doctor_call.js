@@ -206,7 +206,7 @@
       if (!patient.online) return "gone";
       const arriving = this._receiving[this._page.patient];
       if (arriving && arriving.audio) return "voice";
-      return patient.media === "text" ? "text" : "admitted";
+      return patient.media === "text" || this._line.isOverBudget ? "text" : "admitted";
     }
 
     /** @returns {string} the lamp: 3 picture, 2 voice, 1 text, 0 nothing */

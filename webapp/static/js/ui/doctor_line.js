@@ -24,6 +24,10 @@
       this._news = new Candil.LineNews(page.root.querySelector("[data-line-news]"));
       /** @type {Map<string, any>} */
       this._lines = new Map();
+      /** The patient's limit of megabytes ended or narrowed their call: still true when their media is gone. */
+      this.isOverBudget = false;
+      /** The best of each of the patient's directions so far. @type {Object<string, string>} */
+      this._best = { down: "text", up: "text" };
       this._charts = this._makeCharts();
       call.on("line", (/** @type {any} */ news) => this._told(news));
       this._lamp.addEventListener("toggle", () => this._drawCharts());
@@ -76,13 +80,16 @@
 
     /** @param {any} before @param {any} news */
     _patient(before, news) {
+      this.isOverBudget = news.down.reason === "budget";
       const now = Date.now() / 1000;
       for (const { side, chart } of this._charts) {
         const direction = news[side];
         chart.add(now, Candil.RUNGS.indexOf(direction.rung), direction.capacity_bps, direction.reason === "silence");
       }
       this._drawCharts();
-      const changed = before ? ["down", "up"].find((side) => this.words.change(before[side], news[side])) : "";
+      const isNews = (/** @type {string} */ side) => this.words.change(before[side], news[side], this._best[side]);
+      const changed = before ? ["down", "up"].find(isNews) : "";
+      for (const side of ["down", "up"]) this._best[side] = Candil.betterRung(this._best[side], news[side].rung);
       if (changed) this._news.tell(this.words.say("change." + changed, { word: this.words.tier(news[changed]) }));
     }
 

@@ -4,8 +4,9 @@
  *   const words = new Candil.LineWords(sentences, "es");     // {key: sentence with {slots}}
  *   words.tier(direction)                 // "Solo audio"; direction: {rung, reason, capacity_bps, needed_bps} of media.line
  *   words.why(direction, "down", "own")   // the reason and what would bring more; whose: "own" | "other"
- *   words.change(before, after)           // the key of the news that a change of rung is worth, or ""
+ *   words.change(before, after, best)     // the key of the news that a change of rung is worth, or ""
  *   words.say(key, {mb: 3.4})
+ *   Candil.betterRung("audio", "stills")  // "stills"
  *   Candil.lampLevel(rung)                // 3 with moving picture, 2 with voice, 1 text
  */
 (function (root) {
@@ -68,13 +69,14 @@
       return this.say(whose + ".line_" + (next === "hd" ? "video" : next), { now, need });
     }
 
-    /** @param {any} before @param {any} after @returns {string} */
-    change(before, after) {
+    /** @param {any} before @param {any} after @param {string} best the best rung of the call so far @returns {string} */
+    change(before, after, best) {
       if (!before || before.rung === after.rung || QUIET_REASONS.indexOf(after.reason) >= 0) return "";
       if (this.tier(before) === this.tier(after)) return "";
       const was = RUNGS.indexOf(before.rung);
       const is = RUNGS.indexOf(after.rung);
       if (is < was) return "worse." + after.rung;
+      if (is > RUNGS.indexOf(best)) return ""; // the first climb brings nothing back
       if (after.rung === "audio" && before.rung === "emergency") return "better.clear";
       if (is >= RUNGS.indexOf("video")) return before.rung === "low_video" ? "better.larger" : "better.video";
       return "better." + after.rung;
@@ -85,6 +87,11 @@
   function kilobits(bps) {
     return Math.round((bps || 0) / 1000);
   }
+
+  /** @param {string} one @param {string} other @returns {string} */
+  Candil.betterRung = function (one, other) {
+    return RUNGS.indexOf(one) > RUNGS.indexOf(other) ? one : other;
+  };
 
   /** @param {string} rung @returns {number} */
   Candil.lampLevel = function (rung) {

@@ -20,6 +20,8 @@
       this.news = new Candil.LineNews(room.querySelector("[data-line-news]"));
       /** The newest of one's own line. @type {any} */
       this.line = null;
+      /** The best of each direction so far. @type {Object<string, string>} */
+      this.best = { down: "text", up: "text" };
       call.on("line", (/** @type {any} */ line) => this._news(line));
       this._sheet(onMode);
     }
@@ -55,6 +57,7 @@
       this.line = line;
       for (const side of ["down", "up"]) this._way(side, line[side]);
       if (before) this._tell(before, line);
+      for (const side of ["down", "up"]) this.best[side] = Candil.betterRung(this.best[side], line[side].rung);
     }
 
     /** @param {string} side @param {any} direction */
@@ -78,10 +81,10 @@
         this.news.tell(this.words.say("spent." + after.down.rung, { cap: spent.cap.megabytes }));
         return;
       }
-      const change = this.words.change(before.down, after.down);
+      const change = this.words.change(before.down, after.down, this.best.down);
       const lost = after.up.rung === "text" && before.up.rung !== "text";
       const heard = before.up.rung === "text" && after.up.rung !== "text";
-      const up = this.words.change(before.up, after.up) && (lost ? "worse.unheard" : heard ? "better.heard" : "");
+      const up = this.words.change(before.up, after.up, this.best.up) && (lost ? "worse.unheard" : heard ? "better.heard" : "");
       this.news.tell(this.words.say(change || up));
     }
 
@@ -104,6 +107,7 @@
     /** The call is over or begins anew: what is known of the line is old. */
     forget() {
       this.line = null;
+      this.best = { down: "text", up: "text" };
       this.news.clear();
     }
   }

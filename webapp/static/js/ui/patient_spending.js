@@ -37,8 +37,10 @@
     _chosen() {
       const isOther = this.select.value === "other";
       this.other.hidden = !isOther;
-      if (isOther) this.other.querySelector("input").focus();
-      else this._set(Number(this.select.value));
+      if (isOther) {
+        this.other.querySelector("input").focus();
+        this.other.scrollIntoView({ block: "end" });
+      } else this._set(Number(this.select.value));
     }
 
     _setOther() {
