@@ -36,11 +36,11 @@ class Capacity:
     def limit_known(self, now: float) -> bool:
         return now - self._limit_at < LIMIT_KNOWN_S
 
-    def full(self, delivered_bps: float, now: float) -> None:
-        """The line is full at ``delivered_bps``."""
+    def full(self, delivered_bps: float, now: float, keep: float = DECREASE) -> None:
+        """The line is full at ``delivered_bps``; ``keep`` of it is believed from now on."""
         self._limit_bps = max(FLOOR_BPS, delivered_bps)
         self._limit_at = now
-        self.bps = max(FLOOR_BPS, min(self.bps, DECREASE * delivered_bps))
+        self.bps = max(FLOOR_BPS, min(self.bps, keep * delivered_bps))
         self._proof_bps = self.bps
         self._proof_at = now
 

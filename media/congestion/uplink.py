@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from media.congestion.baseline import SlidingMinimum
+from media.congestion.capacity import Capacity
 from media.congestion.line import LineState
 
 QUEUE_CONGESTED_S = 0.120
@@ -17,10 +18,15 @@ SILENCE_S = 1.5
 RATE_WINDOW_S = 1.0
 LOSS_WINDOW_S = 2.0
 BASE_WINDOW_S = 30.0
-DECREASE = 0.9
-GROWTH_PER_S = 0.08
-HEADROOM = 1.5
-HEADROOM_BPS = 10_000
+USUAL_LOSS_S = 8.0
+EXCESS_LOSS = 0.10
+FLAT_LOSS = 0.05
+"""A full queue does not move either, but it loses packets."""
+BROWSER_FACTOR = 2.0
+"""A browser's estimate is proof up to so many times what arrives: before it has sent video it says 300 kbit/s."""
+BROWSER_LASTS_S = 6.0
+IMPLAUSIBLE_S = 10.0
+"""A jump of RTP time by more is another clock, not a queue."""
 START_BPS = 30_000
 FLAT_S = 6.0
 """A queue that has not moved for this long, without loss, is a longer route and no queue."""
@@ -56,6 +62,10 @@ class _Transit:
         if sample.transit_s is None or sample.packets == self._packets:
             return
         self._packets = sample.packets
+        if abs(sample.transit_s - self._base.value) > IMPLAUSIBLE_S:
+            self._base.clear()
+            self._recent.clear()
+            self._values.clear()
         self._base.add(sample.transit_s, now)
         self._recent = [*self._recent[-1:], sample.transit_s]
         self._values.append((now, sample.transit_s))
@@ -82,8 +92,7 @@ class UplinkObserver:
         self._audio = _Transit()
         self._video = _Transit()
         self._totals: list[tuple[float, int, int, int]] = []  # (now, packets, lost, wire bytes)
-        self._capacity_bps = float(start_bps)
-        self._proven = False
+        self._capacity = Capacity(start_bps)
         self._congestion = ""
         self._rate_bps = 0.0
         self._loss = 0.0
@@ -123,8 +132,8 @@ class UplinkObserver:
 
     def line(self, now: float) -> LineState:
         return LineState(
-            capacity_bps=int(self._capacity_bps),
-            proven=self._proven,
+            capacity_bps=int(self._capacity.bps),
+            proven=self._capacity.proven(now),
             congestion=self._congestion,
             queue_ms=max(0.0, self._queue_s() * 1000),
             loss=self._loss,
@@ -157,10 +166,10 @@ class UplinkObserver:
         if expected and self._heard_at > -math.inf and now - self._heard_at > SILENCE_S:
             self._congestion = "silence"
         elif queue_s > QUEUE_CONGESTED_S:
-            self._congestion = "loss" if self._loss > self._usual_loss + 0.10 else "delay"
+            self._congestion = "loss" if self._loss > self._usual_loss + EXCESS_LOSS else "delay"
         elif self._congestion in ("delay", "loss") and queue_s > QUEUE_CLEAR_S:
             pass  # not drained yet
-        elif queue_s > QUEUE_CLEAR_S and self._loss > self._usual_loss + 0.10:
+        elif queue_s > QUEUE_CLEAR_S and self._loss > self._usual_loss + EXCESS_LOSS:
             self._congestion = "loss"
         else:
             self._congestion = ""
@@ -169,18 +178,14 @@ class UplinkObserver:
         if self._congestion == "silence":
             return
         if self._congestion:
-            self._audio.rebase_when_flat(now)
-            self._video.rebase_when_flat(now)
-            self._capacity_bps = min(self._capacity_bps, max(self._rate_bps, 5_000) * 1.0)
-            self._proven = True
+            if self._loss <= self._usual_loss + FLAT_LOSS:
+                self._audio.rebase_when_flat(now)
+                self._video.rebase_when_flat(now)
+            self._capacity.full(self._rate_bps, now, keep=1.0)
             return
-        self._usual_loss += (self._loss - self._usual_loss) * min(1.0, elapsed_s / 10)
-        if self._browser_bps is not None and now - self._browser_at < 6 and self._browser_bps > self._capacity_bps:
-            self._capacity_bps = float(self._browser_bps)
-            self._proven = True
-        if self._rate_bps > self._capacity_bps:
-            self._capacity_bps = self._rate_bps
-        ceiling = HEADROOM * self._rate_bps + HEADROOM_BPS
-        if self._capacity_bps < ceiling:
-            grown = self._capacity_bps * (1 + GROWTH_PER_S * elapsed_s)
-            self._capacity_bps = min(grown, ceiling)
+        self._usual_loss += (self._loss - self._usual_loss) * min(1.0, elapsed_s / USUAL_LOSS_S)
+        if self._browser_bps is not None and now - self._browser_at < BROWSER_LASTS_S:
+            proof_bps = min(self._browser_bps, BROWSER_FACTOR * self._rate_bps)
+            if proof_bps > self._capacity.bps:
+                self._capacity.prove(proof_bps, now, limit=False)
+        self._capacity.used(self._rate_bps, elapsed_s, now)
