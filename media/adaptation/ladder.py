@@ -50,6 +50,7 @@ class DirectionLadder:
         hint_bps: int | None,
         question_s: float,
         recover_top: Rung = Rung.HD,
+        trust_after: int = 0,
     ) -> None:
         self.policy = policy
         self._recover_top = recover_top
@@ -58,7 +59,7 @@ class DirectionLadder:
         self.since = now
         self.cause = "starting"
         """Why the line is not believed to bear more: starting, line, loss or silence."""
-        self.questions = Questions(policy, question_s)
+        self.questions = Questions(policy, question_s, trust_after)
         self._hint_bps = round((hint_bps or 0) * policy.hint_share)
         self._hint_until = now + policy.hint_s
         self._alive = False
@@ -70,6 +71,8 @@ class DirectionLadder:
         self._failed = Rung.TEXT
         self._last_down = float("-inf")
         self._congested_since: float | None = None
+        self._queue_ms = 0.0
+        """Smoothed over about a second."""
         self._calm_since = now
         self._sagging_since: float | None = None
         self._before_outage: Rung | None = None
@@ -142,6 +145,7 @@ class DirectionLadder:
             self._congested_since = None
         if line.congestion:
             self._calm_since = now
+        self._queue_ms += (line.queue_ms - self._queue_ms) * 0.2
 
     def _silence(self, now: float) -> None:
         """An outage proves nothing about the line: the sound stays ordered, the picture waits."""
@@ -214,7 +218,9 @@ class DirectionLadder:
         if self.rung <= Rung.AUDIO:
             patience = self.policy.audio_patience_s if self.rung is Rung.AUDIO else self.policy.text_patience_s
             own_making = self.questions.failed_at + OWN_QUEUE_S
-            if now - max(self._congested_since or now, self._last_down, own_making) < patience:
+            draining = line.queue_ms < self._queue_ms * 0.9
+            since = now if self._congested_since is None else self._congested_since
+            if draining or now - max(since, self._last_down, own_making) < patience:
                 return False
             target = Rung(self.rung - 1)
         self._fail(now)

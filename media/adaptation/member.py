@@ -61,7 +61,7 @@ class Member:
         hint = hint or LineHint()
         return cls(
             participant,
-            DirectionLadder(policy, now, hint.down_bps, policy.probe_s),
+            DirectionLadder(policy, now, hint.down_bps, policy.probe_s, trust_after=policy.trust_after),
             DirectionLadder(policy, now, hint.up_bps, policy.test_s, Rung.LOW_VIDEO),
         )
 

@@ -115,6 +115,8 @@ class LadderPolicy:
     """First question to the line after the session lives."""
     probe_s: float = 3.0
     """A question to the line without an answer is dropped after this."""
+    trust_after: int = 2
+    """Probes in a row without answer and without a queue that count as a yes; 0: never. Random loss hides answers."""
     test_s: float = 2.5
     """Length of an uplink test."""
     probe_interval_s: float = 2.5

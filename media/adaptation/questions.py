@@ -9,6 +9,8 @@ PROVEN = 0.97
 """Share of the goal at which a measured capacity answers the question."""
 QUEUE_STOP_MS = 100.0
 """A queue this long while asking is the answer."""
+LOSS_HIDES = (0.04, 0.4)
+"""Loss at which a silent answer says nothing about the line's rate."""
 FOLLOW_UP_S = 0.4
 """A question answered with yes is followed by the next one after this."""
 
@@ -16,7 +18,12 @@ FOLLOW_UP_S = 0.4
 class Questions:
     """One question at a time, with its own backing off. ``goal_bps`` is the one being asked, None between them."""
 
-    def __init__(self, policy: LadderPolicy, length_s: float) -> None:
+    def __init__(self, policy: LadderPolicy, length_s: float, trust_after: int = 0) -> None:
+        """``trust_after``: so many questions in a row that met neither an answer nor a queue count as a yes; 0: never.
+
+        On a line that loses much at random padding proves nothing, and a picture would flow."""
+        self._trust_after = trust_after
+        self._unanswered = 0
         self._policy = policy
         self.length_s = length_s
         self.goal_bps: int | None = None
@@ -67,12 +74,17 @@ class Questions:
         if line.proven and line.capacity_bps >= goal * PROVEN:
             return self._end(now, goal, max_interval_s)
         if now - self._started_at >= self.length_s:
-            return self._end(now, goal if self._peak_bps >= goal * REACHED else 0, max_interval_s)
+            lossy = LOSS_HIDES[0] <= line.loss < LOSS_HIDES[1]
+            self._unanswered = self._unanswered + 1 if lossy else 0
+            reached = self._peak_bps >= goal * REACHED or (lossy and self._unanswered == self._trust_after)
+            return self._end(now, goal if reached else 0, max_interval_s)
         return 0
 
     def _end(self, now: float, proven_bps: int, max_interval_s: float) -> int:
         self.goal_bps = None
         self.answered = True
+        if proven_bps or self.failed_at == now:
+            self._unanswered = 0
         if proven_bps:
             self._interval_s = self._policy.probe_interval_s
             self._next_at = now + FOLLOW_UP_S
