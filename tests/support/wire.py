@@ -1,4 +1,4 @@
-"""What really goes over the loopback interface: IPv4 bytes by protocol and ports, as a data plan would count them."""
+"""What really goes over the loopback interface: IP bytes by protocol and ports, as a data plan would count them."""
 
 import socket
 import struct
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 _ETH_P_ALL, _OUTGOING = 0x0003, 4
 _ETHERNET = 14
+_IPV6 = 40
 TCP, UDP = 6, 17
 Flow = tuple[int, int, int]  # protocol, source port, destination port
 
@@ -27,12 +28,17 @@ class Wire:
         return self.of(protocol, src=port)[0] + self.of(protocol, dst=port)[0]
 
     def seen(self, frame: bytes) -> None:
-        if len(frame) < _ETHERNET + 24 or frame[_ETHERNET] >> 4 != 4:
+        if len(frame) < _ETHERNET + 24:
             return
-        length, protocol = struct.unpack_from("!2xH5xB", frame, _ETHERNET)
+        if frame[_ETHERNET] >> 4 == 4:
+            length, protocol = struct.unpack_from("!2xH5xB", frame, _ETHERNET)
+            header = (frame[_ETHERNET] & 15) * 4
+        else:
+            length, protocol = struct.unpack_from("!4xHB", frame, _ETHERNET)
+            header = _IPV6
+            length += header
         if protocol not in (TCP, UDP):
             return
-        header = (frame[_ETHERNET] & 15) * 4
         ports = struct.unpack_from("!HH", frame, _ETHERNET + header)
         self.bytes[protocol, *ports] += length
         self.packets[protocol, *ports] += 1

@@ -24,6 +24,7 @@
   const WORST_BPS = 1500000;
   const SLOWEST_READING_MS = 2000;
   const FASTEST_READING_MS = 100;
+  const LEAST_MEASURED_S = 0.08;
   /** From a reading to a lower rate on the wire: to the server and back, and the encoder. */
   const REACTION_S = 3;
   /** What still comes after the session is closed, beside a round trip at the present rate; and the socket's own. */
@@ -50,7 +51,8 @@
       this._pricePerMb = options.pricePerMb || 0;
       /** @type {{megabytes: number, per: string}|null} */
       this._cap = null;
-      this._last = { at: 0, bytes: 0 };
+      this._last = 0;
+      this._measured = { at: 0, bytes: 0 };
       this._bps = 0;
       this._ceiling = "hd";
       this._month = "";
@@ -70,16 +72,16 @@
 
     /** @param {number} bytes */
     begin(bytes) {
-      this._last.bytes += bytes;
+      this._last += bytes;
+      this._measured.bytes += bytes;
     }
 
     /** @param {number} at ms @param {number} callBytes @param {number|null} rttMs @param {string} month */
     note(at, callBytes, rttMs, month) {
-      const grown = Math.max(0, callBytes - this._last.bytes);
-      const elapsedS = (at - this._last.at) / 1000;
+      const grown = Math.max(0, callBytes - this._last);
       if (grown) this._store.add(month, grown);
-      if (this._last.at && elapsedS > 0) this._measure((grown * BITS) / elapsedS, elapsedS);
-      this._last = { at, bytes: callBytes };
+      this._last += grown;
+      this._measure(at);
       if (month !== this._month) this._ceiling = "hd";
       this._month = month;
       const monthBytes = this._store.read(month);
@@ -99,9 +101,15 @@
       return this.now;
     }
 
-    /** Up at once, down slowly: the rate that counts is the highest of the last seconds. @param {number} bps @param {number} elapsedS */
-    _measure(bps, elapsedS) {
-      this._bps = Math.max(bps, this._bps * Math.pow(0.5, elapsedS));
+    /** Up at once, down slowly: the rate that counts is the highest of the last seconds. @param {number} at ms */
+    _measure(at) {
+      const elapsedS = (at - this._measured.at) / 1000;
+      if (elapsedS < LEAST_MEASURED_S) return; // a handshake in a moment is no rate
+      if (this._measured.at) {
+        const bps = ((this._last - this._measured.bytes) * BITS) / elapsedS;
+        this._bps = Math.max(bps, this._bps * Math.pow(0.5, elapsedS));
+      }
+      this._measured = { at, bytes: this._last };
     }
 
     /** @param {number} callBytes @param {number} monthBytes @returns {number|null} */
