@@ -22,6 +22,11 @@ CLEAR_S = 0.4
 """How long a tick's judgement that nothing needs to wait holds good; longer than between two ticks."""
 FLOW_TICKS = 5
 """What flows is measured over so many ticks: a second."""
+CALM_S = 5.0
+CALM_QUEUE_MS = 60.0
+CALM_LOSS = 0.01
+CALM_STAMP_EVERY = 4
+"""At 50 packets/s that still tells of a growing queue every 80 ms, for a quarter of the feedback's work."""
 STARVED_RETRY_S = 1.0
 """At most so often does a receiver whose video was dropped ask for a key frame."""
 
@@ -36,7 +41,7 @@ class Receiving:
         self.downlink_control = control
         self.history: SendHistory | None = control.history if stamped else None
         self.stamp_every = 1
-        """Of video packets one in so many is numbered; more than 1 only where the line is comfortable."""
+        """Of video packets one in so many is numbered; more than 1 only while the line is calm."""
         self.stamps_left = 1
         self.audio_stamp_at = now if stamped else math.inf
         self.clear_until = math.inf
@@ -52,6 +57,7 @@ class Receiving:
         """On the wire, in all: not counted as flowing."""
         self._flow: deque[tuple[float, int]] = deque([(now, 0)], maxlen=FLOW_TICKS + 1)
         self._starved_at = -math.inf
+        self._calm_since = now
 
     @property
     def urgent(self) -> bool:
@@ -69,7 +75,10 @@ class Receiving:
         flowing_bps = round(max(0, total - octets) * 8 / max(now - before, 0.1))
         self._flow.append((now, total))
         self.downlink_control.tick(now, flowing_bps=flowing_bps, probe_goal_bps=self.probe_goal_bps)
-        if self.history is None or not self.paced:
+        if self.history is None:
+            return
+        self._choose_stamps(now)
+        if not self.paced:
             self.clear_until = math.inf
             return
         control, history = self.downlink_control, self.history
@@ -77,6 +86,14 @@ class Receiving:
         # While acknowledgements come as they should, the brake cannot fall before this:
         brake_at = history.unacked_since + control.hold_after_s if history.newest_acked else math.inf
         self.clear_until = min(now + CLEAR_S, brake_at) if comfortable else 0.0
+
+    def _choose_stamps(self, now: float) -> None:
+        """Every packet is numbered while something is to be found out, few when all has been well for a while."""
+        line = self.downlink_control.line(now)
+        well = not line.congestion and line.queue_ms < CALM_QUEUE_MS and line.loss < CALM_LOSS
+        if not well or self.probe_goal_bps is not None or self.downlink_control.probing:
+            self._calm_since = now
+        self.stamp_every = CALM_STAMP_EVERY if now - self._calm_since > CALM_S else 1
 
     def admit(self, packet: QueuedPacket, now: float) -> bool:
         """Whether a video packet may be sent now; otherwise it waits, or everything waiting is given up."""

@@ -113,6 +113,11 @@ class Uplink:
     def want_keyframe(self) -> None:
         self._keyframe_wanted = True
 
+    @property
+    def wants_attention(self) -> bool:
+        """Whether ``take_keyframe_request`` could say yes."""
+        return self._keyframe_wanted or bool(self.waiting)
+
     def take_keyframe_request(self, now: float, interval_s: float, rtt_s: float) -> bool:
         """Whether to send a PLI now: somebody wants a key frame and the last request has had its time."""
         if self.waiting and now - self._keyframe_at > max(2 * interval_s, 1.5 * rtt_s):

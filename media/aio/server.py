@@ -361,7 +361,7 @@ class MediaServer:
         packets, self._packets_at_tick = self.forwarder.packets_in - self._packets_at_tick, self.forwarder.packets_in
         self._busy = packets > BUSY_PACKETS_PER_S * elapsed_s
         for session in list(self._by_ufrag.values()):
-            session.tick(now, elapsed_s)
+            session.tick(now)
         for adapter in list(self._adapters.values()):
             adapter.tick(now)
         self._busy &= bool(self._by_ufrag)

@@ -293,26 +293,33 @@ class MediaSession(Steered):
         if offer is not None:
             self._loop.call_soon(self._listener.on_offer, self.id, offer)
 
-    def tick(self, now: float, elapsed_s: float) -> None:
-        """Ten times a second: budgets, repair, feedback; every other time all else."""
-        config = self._server.config
-        share = min(elapsed_s, 0.5)
-        packets, byte_rate = config.max_packets_per_second, config.max_bits_per_second // 8
-        self.packets_limit = min(self.packets_in + packets, self.packets_limit + int(packets * share))
-        self.bytes_limit = min(self.bytes_in + byte_rate, self.bytes_limit + int(byte_rate * share))
+    def tick(self, now: float) -> None:
+        """Ten times a second: repair and feedback; every other time all else."""
         if self.connected:
-            for uplink in self.uplinks.values():
-                if uplink.missing:
-                    self.send_nack(uplink, now)
-            self.request_keyframe(now)
+            audio, video = self.uplinks[rtp.AUDIO], self.uplinks[rtp.VIDEO]
+            if video.missing:
+                self.send_nack(video, now)
+            if audio.missing:
+                self.send_nack(audio, now)
+            if video.wants_attention:
+                self.request_keyframe(now)
             if now - self._feedback_at >= self.feedback_interval_s and self.feedback.pending():
                 self._send_feedback(now)
         if now >= self._slow_at:
+            self._allow(now - self._slow_at + SLOW_TICK_S)
             self._slow_at = now + SLOW_TICK_S
             if self.connected:
                 self._tick_media(now)
                 self._tick_sinks(now)
             self._watch_silence(now)
+
+    def _allow(self, elapsed_s: float) -> None:
+        """What the peer may send until the next time, up to a second's worth."""
+        config = self._server.config
+        share = min(elapsed_s, 0.5)
+        packets, byte_rate = config.max_packets_per_second, config.max_bits_per_second // 8
+        self.packets_limit = min(self.packets_in + packets, self.packets_limit + int(packets * share))
+        self.bytes_limit = min(self.bytes_in + byte_rate, self.bytes_limit + int(byte_rate * share))
 
     def _tick_media(self, now: float) -> None:
         for uplink in self.uplinks.values():

@@ -1,6 +1,7 @@
 """Video that has to wait: what is sent when, what is given up, and that the receiver never sees a gap."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -208,3 +209,28 @@ def test_padding_sizes_add_up(wire_bytes: int) -> None:
     assert all(1 <= size <= 255 for size in sizes)
     total = sum(size + OVERHEAD_BYTES for size in sizes)
     assert abs(total - max(wire_bytes, OVERHEAD_BYTES)) <= OVERHEAD_BYTES
+
+
+def test_few_packets_are_numbered_once_a_line_has_been_calm_and_all_when_it_is_not() -> None:
+    line = Line()
+    session, now = line.bea, 100.0
+    calm = session.downlink_control.line(now)
+    state = replace(calm, congestion="", queue_ms=5.0, loss=0.0)
+    session.downlink_control.line = lambda _now: state  # type: ignore[method-assign]
+    every = []
+    for step in range(60):
+        session.tick_downlink(now + step / 5)
+        every.append(session.stamp_every)
+    assert every[20] == 1
+    assert every[59] == 4
+    state = replace(state, congestion="delay")
+    session.tick_downlink(now + 12.2)
+    assert session.stamp_every == 1
+    state = replace(state, congestion="")
+    session.tick_downlink(now + 12.4)
+    assert session.stamp_every == 1
+    session.tick_downlink(now + 20)
+    assert session.stamp_every == 4
+    session.probe_goal_bps = 500_000
+    session.tick_downlink(now + 20.2)
+    assert session.stamp_every == 1
