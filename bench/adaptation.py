@@ -40,8 +40,11 @@ _CONNECT_TIMEOUT_S = 60.0
 
 
 class Bench:
-    def __init__(self, lab: Lab, product: LabProduct | None, browsers: tuple[Browser, Browser], folder: Path) -> None:
-        self._lab, self._product, self._browsers, self._folder = lab, product, browsers, folder
+    def __init__(
+        self, lab: Lab, product: LabProduct | None, browsers: tuple[Browser, Browser], folder: Path, kept: Path | None
+    ) -> None:
+        self._lab, self._product, self._browsers = lab, product, browsers
+        self._folder, self._kept = folder, kept
 
     async def run(self, case: Case, system: str) -> Outcome:
         call = self._call(case, system)
@@ -81,6 +84,7 @@ class Bench:
         )  # fmt: skip
         if case.speech:
             await asyncio.to_thread(self._score, call, outcome)
+            self._keep_heard(case, call, outcome)
         return outcome
 
     def _call(self, case: Case, system: str) -> PlainCall | ProductCall:
@@ -104,6 +108,14 @@ class Bench:
         while (left := until - time.time()) > 0:
             await asyncio.sleep(min(left, _DRAIN_EVERY_S))
             await asyncio.gather(call.patient.drain(), call.doctor.drain())
+
+    def _keep_heard(self, case: Case, call: PlainCall | ProductCall, outcome: Outcome) -> None:
+        """What was heard, to be listened to."""
+        if self._kept is not None:
+            self._kept.mkdir(parents=True, exist_ok=True)
+            for side in (call.patient, call.doctor):
+                file = self._kept / f"{case.name}-{call.name}-{int(outcome.began)}-heard-by-{side.name}.wav"
+                speech.save_wav(file, side.heard, RECORDED_HZ)
 
     def _score(self, call: PlainCall | ProductCall, outcome: Outcome) -> None:
         """What each side understood of the other."""
@@ -154,7 +166,7 @@ async def measure(options: argparse.Namespace) -> list[call_table.Row]:
         for name, sentences in (("patient", speech.PATIENT), ("doctor", speech.DOCTOR)):
             wav = speech.write_speech(folder, name, sentences)
             browsers.append(await stack.enter_async_context(browser_at(playwright, lab, name, folder, wav)))
-        bench = Bench(lab, product, (browsers[0], browsers[1]), folder)
+        bench = Bench(lab, product, (browsers[0], browsers[1]), folder, Path(options.keep) if options.keep else None)
         for case in chosen:
             case = case.shortened(options.seconds)
             for _ in range(options.repeat):

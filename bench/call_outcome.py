@@ -14,7 +14,8 @@ Sample = Mapping[str, Any]
 VIDEO_IS_OFF_BPS = 30_000
 VIDEO_IS_BACK_FPS = 5
 SPEAKING_ENERGY_PER_S = 1e-3
-_VIDEO_TIERS = ("low_video", "video")
+_OFF_WINDOW_S = 2.0
+_PAUSE_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +89,30 @@ def received_bps(samples: Sequence[Sample], kind: str, start: float, end: float)
 
 
 def video_off_s(samples: Sequence[Sample], since: float, until: float) -> float:
-    """When moving video had left, for good within the window; infinity: never."""
-    off = since
-    for sample in samples:
-        t = sample["t"]
-        if since < t <= until and received_bps(samples, "video", t - 1, t) > VIDEO_IS_OFF_BPS and t - 1 > off - 1:
-            off = t
-    if off > until - 1:
+    """When moving video had left, for good within the window; infinity: never. A picture now and then is not video."""
+    times = [sample["t"] for sample in samples if since <= sample["t"] <= until]
+    whole = [t for t in times if t + _OFF_WINDOW_S <= until]
+    moving = [t for t in whole if received_bps(samples, "video", t, t + _OFF_WINDOW_S) > VIDEO_IS_OFF_BPS]
+    if not whole or (moving and moving[-1] == whole[-1]):
         return float("inf")
-    return max(0.0, off - 1 - since)
+    off = moving[-1] if moving else since
+    tail_ends = off + _OFF_WINDOW_S
+    for earlier, later in pairwise([off, *(t for t in times if off < t <= tail_ends)]):  # what flowed on
+        if later - off > _PAUSE_S:
+            break
+        if growth(samples, "in_video_bytesReceived", earlier, later) > 0:
+            off = later
+    return off - since
 
 
 def video_back_s(samples: Sequence[Sample], since: float, until: float) -> float:
     """When pictures moved again and went on for three seconds; infinity: never."""
     for sample in samples:
         t = sample["t"]
-        if since <= t <= until - 3 and growth(samples, "in_video_framesDecoded", t, t + 3) >= 3 * VIDEO_IS_BACK_FPS:
-            return float(t - since)
+        if since <= t <= until - 3:
+            each_second = (growth(samples, "in_video_framesDecoded", t + n, t + n + 1) for n in range(3))
+            if min(each_second) >= VIDEO_IS_BACK_FPS:
+                return float(t - since)
     return float("inf")
 
 

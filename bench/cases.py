@@ -46,7 +46,6 @@ class Case:
     speech: bool = False
     scalable: bool = False
     """Long: ``--seconds`` may shorten it; steps beyond the end are left out."""
-    people: int = 2
 
     def shortened(self, seconds: float) -> Case:
         return replace(self, seconds=min(self.seconds, seconds)) if self.scalable else self
@@ -233,10 +232,5 @@ CASES: tuple[Case, ...] = (
     *(_outage(dead_s) for dead_s in (2, 6, 12, 30, 78)),
     _wire("wire-audio", "audio rung on the wire (36 kbit/s line)", 36_000, 20_000, 12_000),
     _wire("wire-emergency", "emergency rung on the wire (15 kbit/s line)", 15_000, None, 10_000),
-    Case(
-        "six", "six people, one on 60 kbit/s", 60,
-        (video_moves(0, None, 4, "doctor"),),
-        GOOD, (rate(0, 60_000),), people=6, warm_s=30,
-    ),
 )  # fmt: skip
 BY_NAME = {case.name: case for case in CASES}
