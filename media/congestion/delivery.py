@@ -27,7 +27,7 @@ class DeliveredRate:
         self._window.append((arrival_s, sent_s, size_bytes, wait_s, padding))
 
     def usual_bps(self, loss: float) -> float:
-        """Over the last second; while few packets are numbered, what was sent less what was lost."""
+        """Media over the last second; while few packets are numbered, what was sent less what was lost."""
         window = self._window
         if self.unnumbered_factor > SAMPLED or len(window) < 5:
             return self.flowing_bps * (1 - loss)
@@ -37,7 +37,7 @@ class DeliveredRate:
             if arrival < newest - WINDOW_S:
                 break
             packets += 1
-        return self._rate_bps(max(5, packets), loss)
+        return self._rate_bps(max(5, packets), loss, with_padding=False)
 
     def busy_bps(self, loss: float) -> float:
         """Over the latest packets that found the line busy: that is what the line bears.
@@ -74,7 +74,7 @@ class DeliveredRate:
             media_bps = media_bytes * 8 * self.unnumbered_factor / (1 - lost_share) / arrival_s
         return media_bps + padding_bytes * 8 / (1 - lost_share) / arrival_s
 
-    def _rate_bps(self, packets: int, loss: float) -> float:
+    def _rate_bps(self, packets: int, loss: float, *, with_padding: bool = True) -> float:
         window = self._window
         start = len(window) - min(max(packets, 2), len(window))
         first, last = window[start], window[-1]
@@ -84,7 +84,7 @@ class DeliveredRate:
         media_bytes = padding_bytes = 0
         for index in range(start + 1, len(window)):
             if window[index][4]:
-                padding_bytes += window[index][2]
+                padding_bytes += window[index][2] if with_padding else 0
             else:
                 media_bytes += window[index][2]
         return (media_bytes * self.unnumbered_factor + padding_bytes) * 8 / arrival_s

@@ -6,7 +6,7 @@ Decision 0014 compares it with the receiver's own estimate (remb.py).
 import math
 
 from media.congestion.capacity import Capacity
-from media.congestion.delay import CLEAR_S, QueueTracker
+from media.congestion.delay import CLEAR_S, INSTANT_S, QueueTracker
 from media.congestion.delivery import DeliveredRate
 from media.congestion.feedback import ReceiverClock, parse_feedback
 from media.congestion.history import MASK, SIZE, SendHistory
@@ -23,6 +23,8 @@ UNNUMBERED_FACTOR_MAX = 200.0
 AFTER_OUTAGE = 0.9
 LONG_OUTAGE_S = 12.0
 PROBE_DRAIN_S = 0.4
+OVERFLOW_SEEN_S = 3.0
+"""For so long after a queue overflowed, losses are its and not a policer's."""
 SETTLE_S = 2.0
 """After an outage, before the next probe."""
 
@@ -41,6 +43,7 @@ class SenderSideEstimator:
         self._ignore_before = -math.inf  # packets sent in an outage say nothing
         self._decide_after = -math.inf  # packets sent before the last decrease say nothing new
         self._before_steps_bps = 0.0
+        self._full_at = -math.inf
         self._last_tick: float | None = None
         self._counted_seq = 1
         self._numbered: list[tuple[float, int]] = []  # per tick (now, media bytes that had a number)
@@ -138,11 +141,14 @@ class SenderSideEstimator:
         """After each feedback: is it congested, and what does the line bear then?"""
         queue, loss = self._queue, self._loss.now(now)
         excess = loss > self._loss.usual + EXCESS_WITH_QUEUE
-        if self._own_probe(now):
+        overflowing = excess and queue.queue_s >= INSTANT_S
+        if self._own_probe(now) and not overflowing:
             return
         if queue.congested(now):
             self._decrease("delay", now, loss)
-        elif self._loss.heavy(now) or (excess and queue.queue_s >= GROW_BELOW_QUEUE_S and not queue.falling(now)):
+        elif (now > self._full_at + OVERFLOW_SEEN_S and self._loss.heavy(now)) or (
+            excess and queue.queue_s >= GROW_BELOW_QUEUE_S and not queue.falling(now)
+        ):
             self._decrease("loss", now, loss)
         elif self.congestion and queue.queue_s < CLEAR_S and not (excess and self.congestion == "loss"):
             self.congestion = ""
@@ -163,6 +169,7 @@ class SenderSideEstimator:
             self._capacity.halve(busy_bps, now)  # much is lost without a queue: in steps
         else:
             self._before_steps_bps = 0.0
+            self._full_at = now
             self._capacity.full(busy_bps, now)
         self._decide_after = now + self._clock.usual_s + 0.3
 
