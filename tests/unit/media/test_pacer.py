@@ -213,7 +213,7 @@ def test_padding_sizes_add_up(wire_bytes: int) -> None:
 
 def test_few_packets_are_numbered_once_a_line_has_been_calm_and_all_when_it_is_not() -> None:
     line = Line()
-    session, now = line.bea, 100.0
+    session, now = line.bea, 0.0
     calm = session.downlink_control.line(now)
     state = replace(calm, congestion="", queue_ms=5.0, loss=0.0)
     session.downlink_control.line = lambda _now: state  # type: ignore[method-assign]
