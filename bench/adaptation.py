@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -53,6 +54,7 @@ class Bench:
         try:
             await call.prepare()
             self._lab.set_line("patient", case.before)
+            self._lab.reset_counters()
             tapped = time.time()
             await call.join()
             connected = await self._connected(call, tapped)
@@ -220,6 +222,7 @@ def main() -> None:
         for case in CASES:
             print(f"{case.name:16} {case.seconds:4.0f} s  {case.title}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # in order: namespaces are removed
     rows = asyncio.run(measure(options))
     print("\n" + call_table.markdown(rows))
     if options.json:
