@@ -33,7 +33,7 @@ class Flow:
 def audio_load(policy: LadderPolicy, member: Member, publishers: list[Member]) -> Load:
     """What the others send to one receiver, as streams."""
     sounding = [p for p in publishers if p.wish.sends_audio and member.wish.wants_audio]
-    showing = [p for p in publishers if p.wish.sends_video and p.up.rung >= Rung.STILLS and member.wish.wants_video]
+    showing = [p for p in publishers if p.wish.sends_video and member.wish.wants_video]
     return Load(max(1, len(sounding)), max(1, len(showing)), sum(extra_audio_bps(p) for p in sounding))
 
 

@@ -102,9 +102,10 @@ class DirectionLadder:
 
     def known_bps(self, now: float, line: LineState) -> int:
         """What the line surely bears: its measured limit, what flows unhindered, or what a test found lately."""
-        known = line.capacity_bps if line.proven else (0 if line.congestion else line.rate_bps)
+        known = line.capacity_bps if line.proven else 0
         if line.congestion:
             return known
+        known = max(known, line.rate_bps)
         if now < self._proven_until:
             known = max(known, self._proven_bps)
         if now < self._hint_until:
@@ -246,7 +247,8 @@ class DirectionLadder:
 
     def _sags(self, now: float, line: LineState, wanted: Wanted) -> bool:
         """The browser's own controller may keep the queue short by sending less than the rung is worth."""
-        if not (line.proven and wanted.flowing and self.rung >= Rung.LOW_VIDEO):
+        borne = line.rate_bps >= self.hold_bps(self.rung, wanted.load)
+        if borne or not (line.proven and wanted.flowing and self.rung >= Rung.LOW_VIDEO):
             self._sagging_since = None
             return False
         self._sagging_since = self._sagging_since if self._sagging_since is not None else now

@@ -180,7 +180,7 @@ wishes = st.builds(Wanted, ceiling=st.sampled_from(Rung), useful=st.sampled_from
 stretches = st.lists(st.tuples(lines, wishes, st.floats(0.2, 30), st.booleans()), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(stretches)
 def test_any_line_never_exceeds_a_ceiling_nor_climbs_twice_inside_the_hold(
     course: list[tuple[LineState, Wanted, float, bool]],
@@ -199,7 +199,7 @@ def test_any_line_never_exceeds_a_ceiling_nor_climbs_twice_inside_the_hold(
                 assert not line.congestion
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(stretches, st.integers(5_000, 2_000_000), st.integers(0, 400_000))
 def test_any_steady_line_settles(
     course: list[tuple[LineState, Wanted, float, bool]], capacity_bps: int, rate_bps: int
