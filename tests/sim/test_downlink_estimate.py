@@ -122,8 +122,8 @@ def test_step_down_is_noticed_at_once(feedback_s: float, within_s: float) -> Non
     assert at - 30 <= within_s
     after = [moment for moment in sender.moments if at + feedback_s * 4 <= moment.at < at + 3]
     assert all(30_000 <= moment.line.capacity_bps <= 85_000 for moment in after)
-    lost_then = [delay for sent, delay in sender.heard.audio_delay_s if 30 <= sent < 40]
-    assert len(lost_then) >= 0.98 * 10 / 0.06  # audio kept alive while video stopped
+    heard_then = [delay for sent, delay in sender.heard.audio_delay_s if 30 <= sent < 40]
+    assert len(heard_then) >= 0.97 * 10 / 0.06  # audio kept alive while video stopped
     late = [delay for sent, delay in sender.heard.audio_delay_s if 34 <= sent < 35]
     assert max(late) < 0.35
 
