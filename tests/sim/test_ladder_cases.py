@@ -5,7 +5,7 @@ import pytest
 from media.adaptation.orders import LineHint
 from media.adaptation.rungs import Rung
 from tests.sim.call import Call, alternating, two
-from tests.sim.link import RandomLoss
+from tests.sim.link import Link, RandomLoss
 
 M = 1_000_000
 
@@ -73,7 +73,7 @@ def test_an_alternating_line_is_not_followed_up_and_down() -> None:
 def test_after_an_outage_sound_and_picture_return_by_themselves(gap_s: int) -> None:
     call = Call(two(M, M, outages=[(40, 40 + gap_s)])).run(60 + gap_s)
     assert dropped(call) > 0
-    assert call.sound("patient", "doctor").concealed(40.5, 40 + gap_s) == 1.0
+    assert call.sound("patient", "doctor").concealed(40.5, 39.5 + gap_s) == 1.0
     assert call.sound("patient", "doctor").concealed(42 + gap_s, 60 + gap_s) <= 0.02
     back_s = call.first_reaching("patient", "down", Rung.LOW_VIDEO, 40 + gap_s)
     assert back_s is not None
@@ -84,3 +84,11 @@ def test_each_direction_stands_on_its_own_rung() -> None:
     call = Call(two(60e3, M)).run(60)
     assert call.rung_at("patient", "down", 60) >= Rung.LOW_VIDEO
     assert call.rung_at("patient", "up", 60) < Rung.LOW_VIDEO
+
+
+def test_one_thin_line_among_six_gets_sound_and_the_others_keep_their_pictures() -> None:
+    links = {f"p{n}": (Link(5e6, delay_s=0.02, seed=n), Link(5e6, delay_s=0.02, seed=n + 9)) for n in range(5)}
+    links["thin"] = (Link(60e3, seed=40), Link(60e3, seed=41))
+    call = Call(links, talks=0.2).run(40)
+    assert call.rung_at("thin", "down", 40) is Rung.AUDIO
+    assert all(call.rung_at(f"p{n}", "down", 40) >= Rung.LOW_VIDEO for n in range(5))
