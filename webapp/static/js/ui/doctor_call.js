@@ -206,6 +206,8 @@
       if (!patient.online) return "gone";
       const arriving = this._receiving[this._page.patient];
       if (arriving && arriving.audio) return "voice";
+      const carries = this._line.carries(this._page.patient);
+      if (carries) return carries === "text" ? "text" : "voice"; // their media is up: silence is not absence
       return patient.media === "text" || this._line.isOverBudget ? "text" : "admitted";
     }
 

@@ -2,6 +2,7 @@
  * The line beside the picture: the patient's two directions and one's own, in words, drawn over time, and how to go on.
  *   const line = new Candil.DoctorLine(page, call);
  *   line.light(level, isIn);       // draws the lamp; without news of the line the level is the caller's
+ *   line.carries(participant)      // the rung they send, or "" while nothing is known of their line
  *   line.flow(participant)         // the rung's number that reaches us of somebody; Infinity while it is not known
  */
 (function (root) {
@@ -141,6 +142,12 @@
       const own = this._lines.get(this._page.me);
       const theirs = this._lines.get(participant);
       return Math.min(own ? rank(own.down) : Infinity, theirs ? rank(theirs.up) : Infinity);
+    }
+
+    /** @param {string} participant @returns {string} the rung they send, or "" while nothing is known of their line */
+    carries(participant) {
+      const line = this._lines.get(participant);
+      return line ? line.up.rung : "";
     }
 
     /** What is known of somebody whose media ended is old. @param {string} participant */

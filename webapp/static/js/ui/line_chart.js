@@ -13,7 +13,7 @@
   const WINDOW_S = 600;
   const LEAST_S = 120;
   const WIDTH = 380;
-  const HEIGHT = 74;
+  const HEIGHT = 62;
   const LEFT = 48;
   const BOTTOM = 14;
   const TOP_RUNG = 5.4;
