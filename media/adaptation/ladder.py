@@ -11,6 +11,8 @@ CALM_S = 0.4
 """Without congestion for this long before a step up."""
 LASTING_S = 0.8
 AFTER_DOWN_S = 5.0
+SAG_SHARE = 0.67
+"""Of what the rung needs: an easy picture takes less than the line bears."""
 OWN_QUEUE_S = 2.5
 """The queue a question left behind drains in this time."""
 RECOVER_CALM_S = 0.8
@@ -247,8 +249,9 @@ class DirectionLadder:
 
     def _sags(self, now: float, line: LineState, wanted: Wanted) -> bool:
         """The browser's own controller may keep the queue short by sending less than the rung is worth."""
-        borne = line.rate_bps >= self.hold_bps(self.rung, wanted.load)
-        if borne or not (line.proven and wanted.flowing and self.rung >= Rung.LOW_VIDEO):
+        far_below_bps = self.hold_bps(self.rung, wanted.load) * SAG_SHARE
+        borne = max(line.rate_bps, line.capacity_bps) >= far_below_bps
+        if borne or not (line.proven and wanted.flowing and self.rung >= Rung.VIDEO):
             self._sagging_since = None
             return False
         self._sagging_since = self._sagging_since if self._sagging_since is not None else now
