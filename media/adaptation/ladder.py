@@ -269,14 +269,14 @@ class DirectionLadder:
         if now - self._last_up <= policy.failed_within_s and self.rung > self._up_from:
             first = policy.low_penalty_first_s if self.rung <= Rung.AUDIO else policy.penalty_first_s
             self._penalty_s = min(max(first, self._penalty_s * policy.penalty_growth), policy.penalty_max_s)
-            self._failed = self.rung
+            self._failed = max(self.rung, self._failed)
         self._up_at = max(self._up_at, now + max(self._penalty_s, policy.down_hold_s))
 
     def _forgive(self, now: float, known_bps: int, load: Load) -> None:
         if not self._penalty_s:
             return
         if self.rung >= self._failed and now - self._last_up >= self.policy.forgive_s:
-            self._penalty_s = 0.0
+            self._penalty_s, self._failed = 0.0, Rung.TEXT
         elif now < self._up_at and known_bps >= self.enter_bps(self._failed, load) * self.policy.forgive_ratio:
             self._penalty_s /= self.policy.penalty_growth
             self._up_at = min(self._up_at, max(now, self._last_down + self.policy.down_hold_s))
