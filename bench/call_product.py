@@ -34,7 +34,7 @@ class LabProduct(Product):
 
 
 class ProductCall:
-    """``prepare`` ends at the patient's open page before the last tap; ``join`` is that tap and all after it."""
+    """``prepare`` ends in the waiting room; ``join`` is the doctor's tap that lets the patient in, and all after it."""
 
     name = "candil"
 
@@ -54,9 +54,9 @@ class ProductCall:
         await visit.accept(self.patient.person)
         await visit.choose(self.patient.person, self._media)
         await visit.try_devices(self.patient.person)
+        await visit.enter_waiting_room(self.patient.person)
 
     async def join(self) -> None:
-        await self.patient.person.press("[data-enter]")
         await self.doctor.person.get(f"[data-person='{self.participant}'] [data-admit] button").click(timeout=90_000)
         await visit.in_room(self.patient.person, "call", 90)
 
