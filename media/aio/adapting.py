@@ -9,7 +9,6 @@ from media.adaptation.policy import LadderPolicy
 from media.adaptation.room import RoomAdaptation
 from media.adaptation.rungs import Rung
 from media.config import AudioParameters
-from media.congestion.line import LineState
 from media.control import RateMeter
 from media.room import Room
 
@@ -21,9 +20,6 @@ FEEDBACK_BYTES = 80
 """A transport feedback message on the wire, with its share of a second for five packets."""
 FEEDBACK_SHARE = 0.04
 MIN_FEEDBACK_S, MAX_FEEDBACK_S = 0.08, 0.5
-STAMP_EVERY_COMFORTABLE = 4
-COMFORTABLE_FACTOR = 2.0
-"""A line that bears this many times what flows is measured by one video packet in four."""
 
 
 class _Member:
@@ -97,9 +93,7 @@ class RoomAdapter:
         for participant_id, member, session in self._connected():
             self._tell_wishes(session)
             lines[participant_id] = self._lines(member, session, now)
-            down = lines[participant_id].down
-            session.feedback_interval_s = feedback_interval_s(down.capacity_bps)
-            session.stamp_every = STAMP_EVERY_COMFORTABLE if is_comfortable(down) else 1
+            session.feedback_interval_s = feedback_interval_s(lines[participant_id].down.capacity_bps)
         for action in self._core.tick(now, lines):
             self._run(action)
 
@@ -190,10 +184,6 @@ class RoomAdapter:
 def feedback_interval_s(downlink_bps: int) -> float:
     """How often a publisher may be told of its packets' arrival: under 5 % of the line the telling takes."""
     return min(MAX_FEEDBACK_S, max(MIN_FEEDBACK_S, FEEDBACK_BYTES * 8 / (FEEDBACK_SHARE * max(downlink_bps, 1))))
-
-
-def is_comfortable(line: LineState) -> bool:
-    return not line.congestion and line.proven and line.capacity_bps > COMFORTABLE_FACTOR * line.rate_bps
 
 
 __all__ = ["LineHint", "RoomAdapter", "feedback_interval_s"]
