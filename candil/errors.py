@@ -59,6 +59,12 @@ class ConfigError(CandilError):
     """The configuration cannot work; the message names the setting and the fix."""
 
 
+class Unavailable(CandilError):
+    """Something of ours is not there just now; trying again later makes sense."""
+
+    status = 503
+
+
 class StorageFailed(CandilError):
     """The database could not promise durability. Nothing may be acknowledged after this."""
 

@@ -1,7 +1,7 @@
 """What every page needs, put together once by candil.app."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from candil.consults.accounts import SignedIn
 from candil.consults.finishing import FinishContext
 from candil.consults.links import Seat
 from candil.ids import IdSource
+from candil.imaging.aio.redraw import Redrawer
 from candil.store.consults import ConsultRow
 from candil.store.database import Database
 from consent.wording import WordingCatalogue
@@ -42,6 +43,7 @@ class WebContext:
     share_texts: Callable[[ConsultRow, str, str], Mapping[str, str]]  # consult, link, locale -> sms, whatsapp, plain
     wordings: WordingCatalogue
     notify_outbox: Callable[[], None]
+    redrawer: Redrawer = field(default_factory=Redrawer)
 
     @property
     def secure(self) -> bool:

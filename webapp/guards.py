@@ -126,9 +126,12 @@ class Route:
     path: str
     handler: Handler
     guard: Guard
+    max_body_bytes: int = 0  # more than the application's limit, for who passes the guard
 
     def definition(self) -> web.RouteDef:
         async def guarded(request: web.Request) -> web.StreamResponse:
+            if self.max_body_bytes:
+                request = request.clone(client_max_size=self.max_body_bytes)
             return await self.handler(request, await self.guard.admit(request))
 
         return web.RouteDef(self.method, self.path, guarded, {})

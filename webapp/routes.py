@@ -8,6 +8,7 @@ from webapp.guards import Route
 from webapp.middlewares import errors_middleware, headers_middleware, log_middleware
 from webapp.pages import (
     appointment,
+    attachments,
     auth,
     board,
     consult,
@@ -35,6 +36,7 @@ def routes() -> list[Route]:
         *history.ROUTES,
         *patient.ROUTES,
         *line_test.ROUTES,
+        *attachments.ROUTES,
         *summary.ROUTES,
         *api.ROUTES,
     ]

@@ -95,6 +95,8 @@ RULES: dict[str, Rule] = {
     "room.leave": Rule(_ROOM, None, PRESENT),
     "photo.request": Rule(_DOCTOR, RUNNING),
     "photo.answer": Rule(INVITED, RUNNING, ADMITTED),
+    "photo.send": Rule(INVITED, RUNNING, ADMITTED),
+    "photo.view": Rule(_ROOM, None, PRESENT),
 }
 
 

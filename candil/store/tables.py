@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -204,6 +205,46 @@ messages = Table(
     Column("body", Text, nullable=False),
     Column("at", Float, nullable=False),
     UniqueConstraint("consult_id", "client_id", "client_seq"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("consult_id", ForeignKey("consults.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("participant_id", ForeignKey("participants.id"), nullable=False),
+    Column("upload_id", String(40), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("refusal", String(24), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("kept_at", Float),
+    UniqueConstraint("consult_id", "seq"),
+    UniqueConstraint("participant_id", "upload_id"),
+)
+
+attachment_parts = Table(
+    "attachment_parts",
+    metadata,
+    Column("attachment_id", ForeignKey("attachments.id"), primary_key=True),
+    Column("part", String(8), primary_key=True),
+    Column("declared_bytes", Integer, nullable=False),
+    Column("declared_sha256", String(64), nullable=False),
+    Column("received_bytes", Integer, nullable=False, default=0),
+    Column("width", Integer, nullable=False, default=0),
+    Column("height", Integer, nullable=False, default=0),
+    Column("sha256", String(64), nullable=False, default=""),
+    Column("data", LargeBinary),
+)
+
+attachment_chunks = Table(
+    "attachment_chunks",
+    metadata,
+    Column("attachment_id", ForeignKey("attachments.id"), primary_key=True),
+    Column("part", String(8), primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 note_operations = Table(

@@ -6,7 +6,8 @@ import msgspec
 from aiohttp import web
 
 from candil.bus import topics
-from candil.consults import finishing, notes, waiting
+from candil.consults import attachments, finishing, notes, waiting
+from candil.consults.attachments import Shown
 from candil.consults.note import NEXT_ACTIONS, Note
 from candil.consults.permissions import GUESTS, Role
 from candil.consults.record import FinalRecord
@@ -42,6 +43,7 @@ class Opened(msgspec.Struct, frozen=True):
     has_codes: bool
     missing: tuple[str, ...]
     waiting_elsewhere: int
+    photos: tuple[Shown, ...]
 
     @property
     def patient(self) -> ParticipantRow:
@@ -75,6 +77,7 @@ def opened(tx: Transaction, consult_id: str) -> Opened:
         has_codes=bool(codes.search(tx, "", limit=1)),
         missing=tuple(finishing.missing(note, consult, consent)),
         waiting_elsewhere=sum(1 for p in line if p.consult_id != consult_id),
+        photos=tuple(attachments.shown(tx, consult_id)),
     )
 
 

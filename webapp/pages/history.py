@@ -7,8 +7,9 @@ from aiohttp import web
 
 from candil.bus import topics
 from candil.config import ClinicSettings
-from candil.consults import finishing, line_history, planning
+from candil.consults import attachments, finishing, line_history, planning
 from candil.consults.accounts import SignedIn
+from candil.consults.attachments import Shown
 from candil.consults.permissions import Role
 from candil.consults.record import FinalRecord
 from candil.errors import NotFound
@@ -49,6 +50,7 @@ class Visit(msgspec.Struct, frozen=True):
     started_at: float
     talked_until: float
     earlier: tuple[ConsultRow, ...]
+    photos: tuple[Shown, ...]
 
 
 async def show(request: web.Request, who: SignedIn) -> web.Response:
@@ -168,6 +170,7 @@ def _visit(tx: Transaction, of: StaffConsult) -> Visit:
         lines=tuple(line_story.people(rows, names, patient_id, until)),
         started_at=min([until, *(row.at for row in rows)]),
         talked_until=until,
+        photos=tuple(attachments.shown(tx, of.consult.id)),
         earlier=tuple(
             other
             for other in consults.of_patient(

@@ -7,7 +7,8 @@ import msgspec
 from aiohttp import web
 
 from candil.bus import topics
-from candil.consults import visibility, waiting
+from candil.consults import attachments, visibility, waiting
+from candil.consults.attachments import Shown
 from candil.consults.links import Seat
 from candil.consults.permissions import Role
 from candil.store import consents, consults, participants, staff
@@ -47,6 +48,7 @@ class Visit:
     people: list[ParticipantRow]
     messages: list[MessageRow]
     wording: Wording
+    photos: list[Shown]
 
 
 async def read_visit(request: web.Request, seat: Seat, locale: str) -> Visit:
@@ -83,6 +85,7 @@ async def read_visit(request: web.Request, seat: Seat, locale: str) -> Visit:
                 if visibility.may_read(participant, message, consult, by_id)
             ],
             wording=wording,
+            photos=attachments.shown(tx, consult.id, participant.id),
         )
 
     return await ctx.db.read(read)
@@ -128,6 +131,7 @@ def render_visit(
         answer=answer or {},
         now=ctx.clock.now(),
         client_id=ctx.ids.new_id("frm"),
+        upload_id=ctx.ids.new_id("upl"),
         writing="write" in request.query,
         language_link=base + (f"?step={view.step}&lang=" if view.step in ("choose", "check") else "?lang="),
     )

@@ -45,6 +45,8 @@ SOON = {"date": "{day}", "time": "10:00"}
 NEW = {"identifier_kind": "cedula", "identifier": "V-7654321", "name": "Luis Rojas"}
 MESSAGE = {"body": "hola", "client_id": "cli_1", "client_seq": "1", "form_id": FORM_ID}
 
+PHOTO = {"upload": "upl_0123456789abcdef", "full": {"bytes": 10, "sha256": "ab" * 32}}
+
 ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/"): Row(),
     ("GET", "/health"): Row(),
@@ -87,6 +89,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", _V + "/now"): Row(),
     ("GET", _V + "/line/down"): Row(query="?bytes=100"),
     ("POST", _V + "/line/up"): Row(204),
+    ("GET", _C + "/photos"): Row(),
+    ("GET", _C + "/photos/{photo}/{part}"): Row(404),
+    ("GET", _V + "/photos"): Row(),
+    ("POST", _V + "/photos"): Row(400),
+    ("POST", _V + "/photos/uploads"): Row(json=PHOTO),
+    ("POST", _V + "/photos/uploads/{upload}/{part}"): Row(404, query="?start=0"),
+    ("GET", _V + "/photos/{photo}/{part}"): Row(404),
     ("POST", _V + "/consent"): Row(422),
     ("POST", _V + "/media"): Row(form={"media": "audio"}),
     ("POST", _V + "/arrive"): Row(),
@@ -158,6 +167,9 @@ def path_of(route: Route, scene: Scene, here: Stage, person: str, **changes: str
         "participant": person,
         "target": TARGET,
         "token": scene.link,
+        "photo": "att_0000000000000000",
+        "upload": "upl_0123456789abcdef",
+        "part": "full",
         "locale": "es",
         "version": wordings.current_version("es"),
     }
@@ -168,7 +180,7 @@ def body_of(route: Route, scene: Scene, here: Stage) -> dict[str, Any]:
     row, at = ROWS[route.method, route.path], here.ctx.clock.now() + 86_400
     words = {"{day}": to_iso(at)[:10], "{moment}": to_iso(at), "{doctor}": scene.doctor_id}
     if row.json is not None:
-        return {"json": {name: words.get(value, value) for name, value in row.json.items()}}
+        return {"json": {name: words.get(str(value), value) for name, value in row.json.items()}}
     return {"data": {name: words.get(value, value) for name, value in row.form.items()}} if row.form else {}
 
 

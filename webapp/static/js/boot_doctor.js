@@ -25,6 +25,7 @@
   if (codes) new Candil.DoctorCodes(page, note.notes, codes);
   new Candil.DoctorDoor(page, connection, call);
   new Candil.DoctorPanels(page, note);
+  new Candil.DoctorPhoto(page, connection);
 
   let wasOffline = false;
   connection.on("connection", (/** @type {string} */ state, /** @type {string} */ detail) => {

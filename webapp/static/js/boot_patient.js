@@ -46,6 +46,8 @@
     const waiting = new Candil.Waiting(room, connection, chat, (/** @type {string} */ step) => go(step));
     const call = data.media === "text" ? null : new Candil.PatientCall(room, connection, go);
 
+    new Candil.PatientPhoto(room, connection, call && call.call);
+
     let reloading = 0;
     /** Another page is needed. Asking again while it comes would begin its loading anew on a slow line. */
     function reload() {

@@ -1,0 +1,70 @@
+/**
+ * Photos that the clinic does not have yet, kept on this device across reloads and dead browsers (IndexedDB).
+ *   new Candil.PhotoStore(participant)     for Candil.PhotoSender's options.store
+ */
+(function (root) {
+  "use strict";
+
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
+  const NAME = "candil-photos";
+  const TABLE = "photos";
+  const KEPT_MS = 3 * 86400 * 1000; // a photo nobody came back to send is forgotten
+
+  class PhotoStore {
+    /** @param {string} participant */
+    constructor(participant) {
+      this._participant = participant;
+      /** @type {Promise<any>} */
+      this._opened = new Promise((resolve, reject) => {
+        if (!root.indexedDB) return reject(new Error("no database"));
+        const asked = root.indexedDB.open(NAME, 1);
+        asked.onupgradeneeded = () => asked.result.createObjectStore(TABLE);
+        asked.onsuccess = () => resolve(asked.result);
+        asked.onerror = () => reject(asked.error);
+      });
+      this._opened.catch(() => {});
+    }
+
+    /** @returns {Promise<any[]>} oldest first */
+    async load() {
+      /** @type {any[]} */
+      const found = [];
+      await this._do((table) => {
+        table.openCursor().onsuccess = (/** @type {any} */ event) => {
+          const cursor = event.target.result;
+          if (!cursor) return;
+          const { participant, at, photo } = cursor.value;
+          if (Date.now() - at > KEPT_MS) cursor.delete();
+          else if (participant === this._participant) found.push({ at, photo });
+          cursor.continue();
+        };
+      });
+      return found.sort((one, other) => one.at - other.at).map((entry) => entry.photo);
+    }
+
+    /** @param {any} photo @returns {Promise<void>} */
+    keep(photo) {
+      const { id, preview, full } = photo;
+      const entry = { participant: this._participant, at: Date.now(), photo: { id, preview, full } };
+      return this._do((table) => table.put(entry, id));
+    }
+
+    /** @param {string} id @returns {Promise<void>} */
+    drop(id) {
+      return this._do((table) => table.delete(id));
+    }
+
+    /** @param {(table: any) => void} work @returns {Promise<void>} when it is on the disk */
+    async _do(work) {
+      const database = await this._opened;
+      return new Promise((resolve, reject) => {
+        const transaction = database.transaction(TABLE, "readwrite", { durability: "strict" });
+        transaction.oncomplete = () => resolve();
+        transaction.onabort = transaction.onerror = () => reject(transaction.error);
+        work(transaction.objectStore(TABLE));
+      });
+    }
+  }
+
+  Candil.PhotoStore = PhotoStore;
+})(/** @type {any} */ (self));
