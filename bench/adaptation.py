@@ -139,7 +139,8 @@ def _tiers(call: PlainCall | ProductCall) -> list[Tier]:
         message = news["message"]
         if message.get("type") == "media.line" and message.get("participant") == call.participant:
             down, up = message["down"], message["up"]
-            tiers.append(Tier(news["t"], down["tier"], up["tier"], down["reason"], up["reason"]))
+            told = (down["tier"], up["tier"], down["reason"], up["reason"], down["rung"], up["rung"])
+            tiers.append(Tier(news["t"], *told))
     return tiers
 
 
@@ -172,23 +173,29 @@ async def measure(options: argparse.Namespace) -> list[call_table.Row]:
         for case in chosen:
             case = case.shortened(options.seconds)
             for _ in range(options.repeat):
+                plain: Outcome | None = None
                 for system in systems:
-                    rows.append(await _row(bench, case, system, options))
+                    found, outcome = await _row(bench, case, system, plain, options)
+                    rows.append(found)
+                    plain = outcome if system == "plain" else plain
     return rows
 
 
-async def _row(bench: Bench, case: Case, system: str, options: argparse.Namespace) -> call_table.Row:
+async def _row(
+    bench: Bench, case: Case, system: str, plain: Outcome | None, options: argparse.Namespace
+) -> tuple[call_table.Row, Outcome | None]:
     """A case that fails does not take the others with it."""
+    outcome: Outcome | None = None
     try:
         outcome = await bench.run(case, system)
     except Exception as error:
         row = call_table.failed(case, system, f"{type(error).__name__}: {str(error).splitlines()[0]}")
     else:
-        row = call_table.row(case, outcome)
+        row = call_table.row(case, outcome, plain)
         if options.keep:
             _keep(Path(options.keep), case, outcome)
     print("\n".join(call_table.lines(row)), flush=True)
-    return row
+    return row, outcome
 
 
 def _keep(folder: Path, case: Case, outcome: Outcome) -> None:

@@ -27,6 +27,8 @@ class Tier:
     up: str
     down_reason: str
     up_reason: str
+    down_rung: str = ""
+    up_rung: str = ""
 
 
 @dataclass
@@ -53,6 +55,21 @@ class Outcome:
     def window(self, start_s: float, end_s: float | None = None) -> tuple[float, float]:
         return self.began + start_s, self.began + (self.seconds if end_s is None else end_s)
 
+    def longest(self, holds: Callable[[Tier], bool], start_s: float) -> tuple[float, float]:
+        """The longest time that the patient's tiers were so since then; with none, an empty time. Where nobody names
+        tiers, all of it."""
+        window = self.window(start_s)
+        if not self.tiers:
+            return window
+        best, current = (window[0], window[0]), None
+        for begins, ends, tier in stretches(self, *window):
+            if tier is None or not holds(tier):
+                current = None
+                continue
+            current = (begins if current is None else current[0], ends)
+            best = max(best, current, key=lambda span: span[1] - span[0])
+        return best
+
 
 def at(samples: Sequence[Sample], name: str, t: float) -> float:
     """A total at a moment: of the last sample before it."""
@@ -62,17 +79,6 @@ def at(samples: Sequence[Sample], name: str, t: float) -> float:
 
 def growth(samples: Sequence[Sample], name: str, start: float, end: float) -> float:
     return at(samples, name, end) - at(samples, name, start)
-
-
-def concealed(samples: Sequence[Sample], start: float, end: float, *, audible: bool = False) -> float | None:
-    """Share of the played audio that was made up; ``audible``: without what was concealed as silence."""
-    played = growth(samples, "in_audio_totalSamplesReceived", start, end)
-    if played <= 0:
-        return None
-    made_up = growth(samples, "in_audio_concealedSamples", start, end)
-    if audible:
-        made_up -= growth(samples, "in_audio_silentConcealedSamples", start, end)
-    return max(0.0, made_up) / played
 
 
 def worst(values: Sequence[float | None]) -> float | None:
@@ -154,21 +160,24 @@ def rtt_settled_s(outcome: Outcome, since: float, until: float, limit_ms: float)
     return float(last_above + 1) if last_above + 1 < len(values) else float("inf")
 
 
-def udp_bps(outcome: Outcome, way: str, start: float, end: float) -> float:
-    """Wire rate of what was offered to the patient's line by UDP: media and all that belongs to it."""
+def udp_bps(outcome: Outcome, way: str, start: float, end: float) -> float | None:
+    """Wire rate of what was offered to the patient's line by UDP: media and all that belongs to it; None: no time."""
     bins, line = outcome.report["bin_s"], outcome.report["lines"]["patient"][way]
+    if end - start < 1:
+        return None
     sent = sum(_row(line, index)[0] for index in range(int(start / bins), int(end / bins)))
     return float(sent * 8 / (end - start))
 
 
 def speaking_bps(outcome: Outcome, start: float, end: float) -> float | None:
-    """Wire rate of the patient's UDP in the seconds that were filled with speech from end to end."""
+    """Wire rate of the patient's UDP in the seconds that were filled with speech from end to end; None: there were
+    none."""
     rates = []
     for second in range(int(start), int(end) - 1):
         quarters = [growth(outcome.patient, "source_audio_totalAudioEnergy", second + q / 2, second + q / 2 + 0.5)
                     for q in (-1, 0, 1, 2)]  # fmt: skip
         if min(quarters) > SPEAKING_ENERGY_PER_S / 2:
-            rates.append(udp_bps(outcome, "up", second, second + 1))
+            rates.append(udp_bps(outcome, "up", second, second + 1) or 0.0)
     return sum(rates) / len(rates) if rates else None
 
 
@@ -183,6 +192,20 @@ def tier_changes(outcome: Outcome, start: float, end: float) -> float | None:
 def tier_at(outcome: Outcome, t: float) -> Tier | None:
     before = [tier for tier in outcome.tiers if tier.t <= t]
     return before[-1] if before else None
+
+
+def stretches(outcome: Outcome, start: float, end: float) -> list[tuple[float, float, Tier | None]]:
+    """The window cut where the tiers changed: from, to, what was told."""
+    cuts = [start, *(tier.t for tier in outcome.tiers if start < tier.t < end), end]
+    return [(begins, ends, tier_at(outcome, begins)) for begins, ends in pairwise(cuts)]
+
+
+def share_at(outcome: Outcome, holds: Callable[[Tier], bool], start: float, end: float) -> float | None:
+    """Share of the window in which the patient's tiers were so; None: nobody names tiers here."""
+    if not outcome.tiers:
+        return None
+    held = [ends - begins for begins, ends, tier in stretches(outcome, start, end) if tier is not None and holds(tier)]
+    return sum(held) / (end - start)
 
 
 def most_changes_a_minute(outcome: Outcome, start: float, end: float) -> float | None:

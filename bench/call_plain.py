@@ -23,7 +23,7 @@ pc.ontrack = (event) => {
 };
 async function capture(video) {
   const stream = await navigator.mediaDevices.getUserMedia({
-    audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
+    audio: { channelCount: 1 },
     video: video && { width: 640, height: 480, frameRate: 20 },
   });
   for (const track of stream.getTracks()) pc.addTrack(track, stream);

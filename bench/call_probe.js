@@ -38,6 +38,16 @@
     }
   };
 
+  // The browser's noise suppression takes made voices for noise: with it, what is heard over a perfect line scores
+  // STOI 0.74 and PESQ 1.3 against what is said; without it 0.99 and 4.0. It is off in whatever is measured.
+  const RAW = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const devices = navigator.mediaDevices;
+  if (devices) {
+    const capture = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = (wanted) => capture(wanted && wanted.audio
+      ? Object.assign({}, wanted, { audio: Object.assign({}, wanted.audio === true ? {} : wanted.audio, RAW) }) : wanted);
+  }
+
   const NativeSocket = self.WebSocket;
   self.WebSocket = class extends NativeSocket {
     constructor(...given) {

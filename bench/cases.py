@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench import call_outcome as figures
-from bench.call_outcome import Outcome
+from bench import call_sound as sound
+from bench.call_outcome import Outcome, Tier
 from bench.netlab.link import Shape
 from bench.netlab.network import Line, Step
 
@@ -67,13 +68,30 @@ def rate(at_s: float, bps: int, direction: str = "both") -> Step:
 
 
 def concealed(start_s: float, end_s: float | None, most: float | None, side: str = "both") -> Goal:
+    """Of what was said: see ``call_sound.damaged``."""
+
     def figure(o: Outcome) -> float | None:
-        sides = {"both": o.sides(), "patient": (o.patient,), "doctor": (o.doctor,)}[side]
-        return figures.worst([figures.concealed(samples, *o.window(start_s, end_s)) for samples in sides])
+        sides = ("patient", "doctor") if side == "both" else (side,)
+        return figures.worst([sound.heard_damaged(o, one, *o.window(start_s, end_s)) for one in sides])
 
     window = f"{start_s:g}-{'end' if end_s is None else f'{end_s:g}'} s"
     heard_by = "" if side == "both" else f" at {side}"
     return Goal(f"concealed{heard_by} {window}", figure, "%", most)
+
+
+def concealed_or_text(start_s: float, most: float) -> Goal:
+    """Where the ladder said text and why, nothing is to be heard. Plain WebRTC says nothing: judged throughout."""
+
+    def figure(o: Outcome) -> float | None:
+        sides = ("patient", "doctor")
+        return figures.worst([sound.damaged_outside_text(o, side, *o.window(start_s)) for side in sides])
+
+    return Goal(f"concealed {start_s:g}-end s unless at text", figure, "%", most)
+
+
+def rung_held(label: str, holds: Callable[[Tier], bool], start_s: float, least: float | None) -> Goal:
+    """Share of the time since ``start_s`` in which the patient's tiers were so."""
+    return Goal(label, lambda o: figures.share_at(o, holds, *o.window(start_s)), "%", least=least)
 
 
 def video_moves(start_s: float, end_s: float | None, least: float | None, side: str = "both") -> Goal:
@@ -126,8 +144,13 @@ def at_least_stoi(least: float | None) -> Goal:
     return Goal("STOI", lambda o: min(o.stoi.values()) if o.stoi else None, "", least=least)
 
 
+def _both_text(tier: Tier) -> bool:
+    return tier.down == tier.up == "text"
+
+
 JOINED = Goal("in the call after", lambda o: o.joined_s, "s", 20)
 A_MINUTE = Goal("changes a minute", lambda o: figures.most_changes_a_minute(o, *o.window(20)), "", 1)
+AT_TEXT = rung_held("at text", _both_text, 20, None)
 MESSAGE = Goal("message after", lambda o: figures.worst(list(o.message_delays_s)), "s", 3)
 
 
@@ -135,7 +158,7 @@ def _loss(share: float, burst: float) -> Case:
     """The limit on concealment: a quarter of random loss, half of bursty loss."""
     goals = (
         concealed(5, None, share / 4 if burst == 1 else share / 2),
-        video_moves(5, None, 1),
+        video_moves(5, None, 5),
         at_least_stoi(0.75 if share >= 0.2 else None),
     )
     kind = "random" if burst == 1 else f"bursts of {burst:g}"
@@ -157,14 +180,31 @@ def _outage(dead_s: float) -> Case:
     return Case(f"dead-{dead_s:g}", f"line dead {dead_s:g} s", 1 + dead_s + 20, goals, GOOD, steps)
 
 
-def _wire(name: str, title: str, bps: int, speaking_most: float | None, average_most: float) -> Case:
+def _wire(rung: str, title: str, bps: int, speaking_most: float, average_most: float) -> Case:
+    """Rates of the patient's way up, while it is at the rung that the case is about."""
+
+    def at_rung(tier: Tier) -> bool:
+        return tier.up_rung == rung
+
     goals = (
-        Goal("wire speaking", lambda o: figures.speaking_bps(o, *o.window(20)), "kbit/s", speaking_most),
-        Goal("wire average", lambda o: figures.udp_bps(o, "up", *o.window(20)), "kbit/s", average_most),
+        rung_held(f"at {rung} rung", at_rung, 20, 0.8),
+        Goal("wire speaking", lambda o: figures.speaking_bps(o, *o.longest(at_rung, 20)), "kbit/s", speaking_most),
+        Goal("wire average", lambda o: figures.udp_bps(o, "up", *o.longest(at_rung, 20)), "kbit/s", average_most),
         concealed(20, None, None),
         at_least_stoi(None),
     )
-    return Case(name, title, 80, goals, line(bps, bps, 50), (), video=False, warm_s=5, speech=True)
+    return Case(f"wire-{rung}", title, 80, goals, line(bps, bps, 50), (), video=False, warm_s=5, speech=True)
+
+
+_THIN = ("audio", "stills", "low_video")
+
+
+def _own_tiers(thin: str, wide: str) -> tuple[Goal, Goal]:
+    """The ladder is given twenty seconds to climb."""
+    return (
+        rung_held(f"{thin} at its own tier", lambda tier: getattr(tier, thin) in _THIN, 20, 0.8),
+        rung_held(f"{wide} at video", lambda tier: getattr(tier, wide) == "video", 20, 0.8),
+    )
 
 
 _ALTERNATING = tuple(rate(5.0 * n, 40_000 if n % 2 else 200_000) for n in range(120))
@@ -195,12 +235,12 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "12k", "12 kbit/s steady", 140,
-        (concealed(20, None, 0.03), A_MINUTE, silence(20, None)),
+        (concealed_or_text(20, 0.03), A_MINUTE, AT_TEXT, silence(20, None)),
         GOOD, (rate(0, 12_000),),
     ),
     Case(
         "8k", "8 kbit/s, 800 ms RTT", 90,
-        (MESSAGE, A_MINUTE),
+        (MESSAGE, rung_held("at text", _both_text, 30, 0.9), A_MINUTE),
         GOOD, (Step(0, "patient", "both", {"rate_bps": 8_000, "delay_ms": 380.0}),), messages=True,
     ),
     Case(
@@ -221,16 +261,16 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "thin-up", "uplink 60 kbit/s, downlink 1 Mbit/s", 60,
-        (video_moves(20, None, 8, "patient"), concealed(20, None, 0.01)),
+        (video_moves(20, None, 8, "patient"), concealed(20, None, 0.01), *_own_tiers("up", "down")),
         line(60_000, 1_000_000, 50), warm_s=10,
     ),
     Case(
         "thin-down", "uplink 1 Mbit/s, downlink 60 kbit/s", 60,
-        (video_moves(20, None, 8, "doctor"), concealed(20, None, 0.01)),
+        (video_moves(20, None, 8, "doctor"), concealed(20, None, 0.01), *_own_tiers("down", "up")),
         line(1_000_000, 60_000, 50), warm_s=10,
     ),
     *(_outage(dead_s) for dead_s in (2, 6, 12, 30, 78)),
-    _wire("wire-audio", "audio rung on the wire (36 kbit/s line)", 36_000, 20_000, 12_000),
-    _wire("wire-emergency", "emergency rung on the wire (15 kbit/s line)", 15_000, None, 10_000),
+    _wire("audio", "audio rung on the wire (36 kbit/s line)", 36_000, 20_000, 12_000),
+    _wire("emergency", "emergency rung on the wire (15 kbit/s line)", 15_000, 10_000, 10_000),
 )  # fmt: skip
 BY_NAME = {case.name: case for case in CASES}

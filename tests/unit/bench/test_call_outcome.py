@@ -38,14 +38,6 @@ def tier(at_s: float, down: str, up: str = "video") -> Tier:
     return Tier(BEGAN + at_s, down, up, "", "")
 
 
-def test_concealed_is_a_share_of_what_was_played() -> None:
-    played = {"in_audio_totalSamplesReceived": 48_000.0}
-    seen = samples([(-1, played), (10, played | {"in_audio_concealedSamples": 24_000.0})])
-    assert figures.concealed(seen, BEGAN + 2, BEGAN + 9) == 0
-    assert figures.concealed(seen, BEGAN + 12, BEGAN + 20) == pytest.approx(0.5)
-    assert figures.concealed(samples([]), BEGAN, BEGAN + 10) is None
-
-
 def test_video_is_off_when_its_bytes_stop_for_good_and_back_when_frames_go_on() -> None:
     moving = {"in_video_bytesReceived": 40_000.0, "in_video_framesDecoded": 16.0}
     seen = samples([(-1, moving), (3.5, {}), (12, moving)])
@@ -70,6 +62,18 @@ def test_tier_changes_are_those_of_the_direction_that_changed_more() -> None:
     assert figures.tier_changes(seen, BEGAN + 10, BEGAN + 30) == 1
     assert figures.most_changes_a_minute(seen, BEGAN + 1, BEGAN + 30) == 2
     assert figures.tier_changes(outcome(), BEGAN, BEGAN + 30) is None
+
+
+def test_time_is_shared_out_among_the_tiers_that_were_told() -> None:
+    seen = outcome([tier(0, "video"), tier(5, "text", "text"), tier(20, "audio", "text"), tier(22, "audio", "text")])
+    assert figures.share_at(seen, lambda t: t.down == "text", BEGAN, BEGAN + 30) == pytest.approx(0.5)
+    assert seen.longest(lambda t: t.up == "text", 10) == (BEGAN + 10, BEGAN + 30)
+    assert seen.longest(lambda t: t.down == "audio", 0) == (BEGAN + 20, BEGAN + 30)
+    start, end = seen.longest(lambda t: t.down == "stills", 0)
+    assert start == end
+    assert figures.udp_bps(seen, "up", start, end) is None
+    assert figures.share_at(outcome(), lambda t: True, BEGAN, BEGAN + 30) is None
+    assert outcome().longest(lambda t: False, 10) == (BEGAN + 10, BEGAN + 30)
 
 
 def test_the_round_trip_is_the_empty_line_and_what_waited() -> None:
