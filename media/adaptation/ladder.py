@@ -62,8 +62,7 @@ class DirectionLadder:
         self.cause = "starting"
         """Why the line is not believed to bear more: starting, line, loss or silence."""
         self.questions = Questions(policy, question_s, trust_after)
-        self._hint_bps = round((hint_bps or 0) * policy.hint_share)
-        self._hint_until = now + policy.hint_s
+        self._hint_bps = hint_bps or 0
         self._alive = False
         self._proven_bps, self._proven_until = 0, now
         self._up_at = now
@@ -103,15 +102,15 @@ class DirectionLadder:
         return base_bps + silent_bps + picture_bps * max(0, load.video - 1) + load.extra_bps
 
     def known_bps(self, now: float, line: LineState) -> int:
-        """What the line surely bears: its measured limit, what flows unhindered, or what a test found lately."""
+        """What the line surely bears: its measured limit, what flows unhindered, or a question answered lately.
+
+        What a test before the call found is no proof: the line of a minute ago may be another one by now."""
         known = line.capacity_bps if line.proven else 0
         if line.congestion:
             return known
         known = max(known, line.rate_bps)
         if now < self._proven_until:
             known = max(known, self._proven_bps)
-        if now < self._hint_until:
-            known = max(known, self._hint_bps)
         return known
 
     def tick(self, now: float, line: LineState, alive: bool, wanted: Wanted) -> None:
@@ -139,16 +138,24 @@ class DirectionLadder:
     def _watch(self, now: float, line: LineState, alive: bool) -> None:
         if alive and not self._alive:
             self._alive = True
-            hinted_thin = 0 < self._hint_bps < self.policy.thin_line_bps * self.policy.hint_share
-            self.questions.arm(now + (self.policy.thin_probe_interval_s if hinted_thin else self.policy.first_probe_s))
+            self.questions.arm(now + self._first_question_s())
         if line.congestion in ("delay", "loss"):
             self._congested_since = self._congested_since if self._congested_since is not None else now
-            self._hint_bps = self._proven_bps = 0
+            self._proven_bps = 0
         else:
             self._congested_since = None
         if line.congestion:
             self._calm_since = now
         self._queue_ms += (line.queue_ms - self._queue_ms) * 0.2
+
+    def _first_question_s(self) -> float:
+        """A line that a test found good is asked at once, one that it found thin is left alone for a while."""
+        policy = self.policy
+        if not self._hint_bps:
+            return policy.first_probe_s
+        if self._hint_bps < policy.thin_line_bps:
+            return policy.thin_probe_interval_s
+        return policy.hinted_probe_s if self._hint_bps >= policy.low_video.enter_bps else policy.first_probe_s
 
     def _silence(self, now: float) -> None:
         """An outage proves nothing about the line: the sound stays ordered, the picture waits."""

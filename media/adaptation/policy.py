@@ -138,9 +138,8 @@ class LadderPolicy:
     thin_line_bps: int = 40_000
     probe_margin: float = 1.05
     """Goal of a question over what the rung needs."""
-    hint_share: float = 0.75
-    """Of what a test before the call found, this is believed until the line itself is known."""
-    hint_s: float = 15.0
+    hinted_probe_s: float = 0.3
+    """The same where a test before the call found enough for low video."""
 
     proof_s: float = 8.0
     """What a question proved is believed this long."""
@@ -155,6 +154,7 @@ class LadderPolicy:
     """Of the capacity measured in congestion, this much is counted on: the first measurement is always too good."""
     down_hold_s: float = 6.0
     """After a step down, before the next step up."""
+
     up_hold_s: float = 2.0
     """Between two steps up."""
     failed_within_s: float = 20.0
@@ -242,7 +242,6 @@ _SHARES = (
     "urgent_drop",
     "fec_loss",
     "weak_share",
-    "hint_share",
     "tell_change",
     "down_share",
 )

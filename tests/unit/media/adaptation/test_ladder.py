@@ -68,11 +68,13 @@ def test_a_proven_line_climbs_by_low_video_to_video_within_seconds() -> None:
     assert changes[-1][0] < 4
 
 
-def test_a_good_hint_climbs_at_once_and_a_queue_ends_the_belief() -> None:
-    assert start(900_000).feed(CALM, 1)[0][1] is Rung.LOW_VIDEO
+def test_what_a_test_before_the_call_found_brings_the_first_question_forward_but_proves_nothing() -> None:
     run = start(900_000)
-    run.feed(congested(40_000), 0.4)
-    assert run.feed(replace(CALM, queue_ms=200.0), 4) == []
+    assert run.feed(CALM, 0.8) == []
+    assert run.ladder.questions.goal_bps is not None
+    plain = start()
+    plain.feed(CALM, 0.8)
+    assert plain.ladder.questions.goal_bps is None
 
 
 @pytest.mark.parametrize(
