@@ -238,6 +238,7 @@ class DirectionLadder:
         self._move(now, target)
         if target < Rung.AUDIO:
             self.questions.arm(now + self.policy.low_probe_interval_s)
+        self.questions.postpone(now + self.policy.after_down_s)
         self._last_down = now
         self._before_outage = None
         return True

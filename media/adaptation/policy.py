@@ -155,6 +155,8 @@ class LadderPolicy:
     down_hold_s: float = 6.0
     """After a step down, before the next step up."""
 
+    after_down_s: float = 4.0
+    """After a step down the line is asked nothing: its queue drains, and feedback from before comes in."""
     up_hold_s: float = 2.0
     """Between two steps up."""
     failed_within_s: float = 20.0

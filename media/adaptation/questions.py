@@ -41,6 +41,10 @@ class Questions:
         self._next_at = at
         self._interval_s = self._policy.probe_interval_s
 
+    def postpone(self, until: float) -> None:
+        """The line is to be left alone until then."""
+        self._next_at = max(self._next_at, until)
+
     def stop(self) -> None:
         """Nobody wants to know any more."""
         self.goal_bps = None

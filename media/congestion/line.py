@@ -22,3 +22,5 @@ class LineState:
     rtt_ms: float | None
     rate_bps: int
     """What flows now."""
+    sender_bps: int | None = None
+    """What the sender's own controller lately said it may send, where it tells: on an uplink, the browser."""

@@ -16,7 +16,14 @@ QUEUE_CLEAR_S = 0.060
 SILENCE_S = 1.5
 """Longer than three comfort-noise packets of a quiet microphone (400 ms apart)."""
 RATE_WINDOW_S = 1.0
+FALL_WINDOW_S = 0.4
+"""A line that falls is measured from shortly before the queue was noticed: earlier packets came over a better line."""
+FALL_SHARE = 0.5
+"""So much less than in the second before is a fall."""
+FALL_LOSSES = 4
 LOSS_WINDOW_S = 2.0
+AFTERMATH_S = 2.0
+"""What a browser believes so soon after congestion may still be from before."""
 BASE_WINDOW_S = 30.0
 USUAL_LOSS_S = 8.0
 EXCESS_LOSS = 0.10
@@ -102,6 +109,9 @@ class UplinkObserver:
         self._last_now: float | None = None
         self._browser_bps: int | None = None
         self._browser_at = -math.inf
+        self._congested_from = -math.inf
+        self._congested_at = -math.inf
+        self._bps_before = 0.0
         self.rtt_ms: float | None = None
         """Set by whoever knows the round trip; only passed on."""
 
@@ -127,8 +137,9 @@ class UplinkObserver:
 
     def on_browser_estimate(self, bps: int, now: float) -> None:
         """What the browser's own controller believes; payload and headers, roughly our wire rate."""
-        self._browser_bps = bps
-        self._browser_at = now
+        if now - self._congested_at >= AFTERMATH_S:
+            self._browser_bps = bps
+            self._browser_at = now
 
     def line(self, now: float) -> LineState:
         return LineState(
@@ -139,6 +150,7 @@ class UplinkObserver:
             loss=self._loss,
             rtt_ms=self.rtt_ms,
             rate_bps=int(self._rate_bps),
+            sender_bps=self._browser_bps if now - self._browser_at < BROWSER_LASTS_S else None,
         )
 
     def _queue_s(self) -> float:
@@ -157,9 +169,26 @@ class UplinkObserver:
         missing = max(0, lost - first[2])
         seen = max(0, packets - first[1])
         self._loss = missing / (missing + seen) if missing + seen >= 10 else 0.0
-        start = next((total for total in totals if total[0] > now - RATE_WINDOW_S), totals[-1])
-        if start is not totals[-1]:
-            self._rate_bps = max(0, wire_bytes - start[3]) * 8 / (now - start[0])
+        # Over one second a thin line's rate is off by the tenth that one packet is; over two it lags. The lesser is sure.
+        self._rate_bps = min(self._rate_since(now - RATE_WINDOW_S), self._rate_since(now - LOSS_WINDOW_S))
+
+    def _since(self, at: float) -> tuple[float, int, int, int]:
+        return next((total for total in self._totals if total[0] > at - 1e-6), self._totals[-1])
+
+    def _rate_since(self, at: float) -> float:
+        """Wire rate of what came after this moment."""
+        first, last = self._since(at), self._totals[-1]
+        return max(0, last[3] - first[3]) * 8 / (last[0] - first[0]) if last[0] > first[0] else self._rate_bps
+
+    def _falls(self, now: float) -> bool:
+        """Pictures late, packets missing and half the rate gone, all at once: before any sound has come through."""
+        recent, former = self._since(now - FALL_WINDOW_S), self._since(now - FALL_WINDOW_S - RATE_WINDOW_S)
+        if self._video.queue_s < QUEUE_CONGESTED_S or former[0] >= recent[0]:
+            return False
+        former_bps = (recent[3] - former[3]) * 8 / (recent[0] - former[0])
+        lost, came = self._totals[-1][2] - recent[2], self._totals[-1][1] - recent[1]
+        heavy = lost >= FALL_LOSSES and lost > (self._usual_loss + EXCESS_LOSS) * (lost + came)
+        return heavy and self._rate_since(now - FALL_WINDOW_S) < FALL_SHARE * former_bps
 
     def _judge(self, now: float, expected: bool) -> None:
         queue_s = self._queue_s()
@@ -171,6 +200,8 @@ class UplinkObserver:
             pass  # not drained yet
         elif queue_s > QUEUE_CLEAR_S and self._loss > self._usual_loss + EXCESS_LOSS:
             self._congestion = "loss"
+        elif self._falls(now):
+            self._congestion = "loss"
         else:
             self._congestion = ""
 
@@ -181,11 +212,22 @@ class UplinkObserver:
             if self._loss <= self._usual_loss + FLAT_LOSS:
                 self._audio.rebase_when_flat(now)
                 self._video.rebase_when_flat(now)
-            self._capacity.full(self._rate_bps, now, keep=1.0)
+            self._fill(now)
             return
         self._usual_loss += (self._loss - self._usual_loss) * min(1.0, elapsed_s / USUAL_LOSS_S)
-        if self._browser_bps is not None and now - self._browser_at < BROWSER_LASTS_S:
+        told = self._browser_bps is not None and now - self._browser_at < BROWSER_LASTS_S
+        if self._browser_bps is not None and told and not self._capacity.limit_known(now):
             proof_bps = min(self._browser_bps, BROWSER_FACTOR * self._rate_bps)
             if proof_bps > self._capacity.bps:
                 self._capacity.prove(proof_bps, now, limit=False)
         self._capacity.used(self._rate_bps, elapsed_s, now)
+
+    def _fill(self, now: float) -> None:
+        """While a queue stands, what comes is what the line bears; the longer it stands, the surer."""
+        if now - self._congested_at > RATE_WINDOW_S:
+            self._congested_from, self._bps_before = now, self._capacity.bps
+        self._congested_at = now
+        self._browser_bps = None
+        start = max(now - RATE_WINDOW_S, self._congested_from - FALL_WINDOW_S)
+        self._capacity.bps = self._bps_before
+        self._capacity.full(self._rate_since(start), now, keep=1.0)

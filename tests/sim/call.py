@@ -22,6 +22,8 @@ FEEDBACK_BYTES = 70
 TICK_S = 0.2
 PLAYOUT_S = 0.4
 """Sound later than this over its least delay is concealed: about what a browser's buffer grows to."""
+TELL_S = 5.0
+"""How often a page tells what its browser's controller believes."""
 COMFORT_S = 0.4
 """Silence with DTX: one small packet in this time."""
 
@@ -162,16 +164,28 @@ class Browser:
         self.rng = random.Random(seed)
         self.seq = 0
         self.camera = True
+        self.encoder_max_bps = math.inf
+        """An easy picture takes no more than this, whatever the order."""
+        self.probes = True
+        """Its controller asks the line by padding when an order rises; else it only grows by what it sends."""
         self._comfort_at = 0.0
         self._key_due = True
         self.frames_in: list[float] = []
         call.events.at(0.01 * seed, self._speak)
         call.events.at(0.02 * seed, self._film)
+        call.events.every(TELL_S, self._tell, start=TELL_S)
 
     def obey(self, order: PublishOrder) -> None:
         if self.order.video is None:
             self._key_due = True
         self.order = order
+
+    def _tell(self) -> None:
+        events = self.call.events
+        arrival = self.up.link.send(events.now, 150) if self.order.video else None
+        if arrival is not None:
+            told_bps = self.up.control.line(events.now).capacity_bps
+            events.at(arrival, lambda: self.observer.on_browser_estimate(told_bps, events.now))
 
     def speaking(self, now: float) -> bool:
         return (now / 8 + self.rng_phase) % 1 < self.talks
@@ -199,9 +213,8 @@ class Browser:
         if video is None or not self.camera:
             return
         sound_bps = self.order.audio.wire_bps if self.order.audio else 0
-        bitrate = min(
-            video.max_bitrate_bps, max(30_000, 0.95 * self.up.control.line(events.now).capacity_bps - sound_bps)
-        )
+        allowed_bps = max(30_000, 0.95 * self.up.control.line(events.now).capacity_bps - sound_bps)
+        bitrate = min(video.max_bitrate_bps, self.encoder_max_bps, allowed_bps)
         size = bitrate / framerate / 8 * self.rng.uniform(0.75, 1.25)
         key, self._key_due = self._key_due, False
         size = max(size, min(4 * size, 8_000)) if key else size
@@ -310,7 +323,9 @@ class Call:
     def _own_goal(browser: Browser) -> int | None:
         """The browser's own controller probes for what its encoder may send."""
         video, audio = browser.order.video, browser.order.audio
-        return video.max_bitrate_bps + (audio.wire_bps if audio else 0) if video else None
+        if video is None or not browser.probes:
+            return None
+        return video.max_bitrate_bps + (audio.wire_bps if audio else 0)
 
     def _run(self, action: Any) -> None:
         now = self.events.now

@@ -21,8 +21,12 @@ def test_a_fall_to_80_kbit_ends_video_within_two_seconds_and_keeps_the_sound() -
     gone_s = call.first_below("patient", "down", Rung.LOW_VIDEO, 40)
     assert gone_s is not None
     assert gone_s < 2
+    gone_up_s = call.first_below("patient", "up", Rung.LOW_VIDEO, 40)
+    assert gone_up_s is not None
+    assert gone_up_s < 1.5
     assert dropped(call) > 0
     assert call.sound("patient", "doctor").concealed(10, 40) <= 0.02
+    assert call.sound("doctor", "patient").concealed(10, 40) <= 0.02
 
 
 def test_a_rise_to_1_mbit_brings_video_back_within_fifteen_seconds() -> None:

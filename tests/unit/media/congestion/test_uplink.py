@@ -149,3 +149,38 @@ def test_another_clock_is_not_a_queue() -> None:
         observer.observe(n * 0.1, UplinkSample(n + 1, 100 * n, 0, transit, n * 0.1), None, 100 * n)
     assert observer.line(10).congestion == ""
     assert observer.line(10).queue_ms == 0
+
+
+def _falling(observer: UplinkObserver, seconds: float) -> list[LineState]:
+    """600 kbit/s of video and sound each 60 ms; from second 10 on 80 kbit/s come, late, and most is lost."""
+    lines = []
+    sound = video = lost = wire = 0
+    for tick in range(round(seconds / 0.2)):
+        now = tick * 0.2
+        fallen = now > 10
+        wire += 2_000 if fallen else 15_000
+        video += 2 if fallen else 14
+        lost += 11 if fallen else 0
+        sound += 0 if fallen else 3
+        late_s = 0.25 if fallen else 0.0
+        audio = UplinkSample(sound, sound * 180, 0, 1.0, min(now, 10.0))
+        observer.observe(now, audio, UplinkSample(video, wire, lost, 5.0 + late_s, now), wire)
+        lines.append(observer.line(now))
+    return lines
+
+
+def test_a_fall_is_seen_by_late_and_lost_pictures_and_measured_without_the_time_before() -> None:
+    lines = _falling(UplinkObserver(), 12)
+    first = next(index for index, line in enumerate(lines) if line.congestion)
+    assert 10 < first * 0.2 <= 10.9
+    assert lines[first].proven
+    assert lines[first].capacity_bps <= 100_000
+
+
+def test_what_a_browser_believed_before_a_fall_is_void() -> None:
+    observer = UplinkObserver()
+    _falling(observer, 11.2)
+    observer.on_browser_estimate(900_000, 11.2)
+    assert observer.line(11.3).sender_bps is None
+    observer.on_browser_estimate(900_000, 14)
+    assert observer.line(14).sender_bps == 900_000
