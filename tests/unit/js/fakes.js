@@ -2,7 +2,7 @@
 // A hand-moved clock, a socket and peer connections that a test holds in its hand; and the scripts under test.
 
 globalThis.self = globalThis;
-for (const name of ["outbox", "reconnect", "protocol", "devices", "ceilings", "stats", "spending", "orders", "session", "path", "metering", "media", "line_test", "notes"]) {
+for (const name of ["outbox", "reconnect", "protocol", "devices", "ceilings", "stats", "spending", "orders", "brake", "session", "path", "metering", "media", "line_test", "notes"]) {
   require(`../../../webapp/static/js/${name}.js`);
 }
 

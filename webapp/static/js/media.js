@@ -1,6 +1,6 @@
 /**
  * The live call of one page: the media session with the server, and what is heard and seen. No DOM.
- * Needs protocol.js, devices.js, ceilings.js, stats.js, spending.js, orders.js, session.js, path.js, metering.js before it.
+ * Needs protocol.js, devices.js, ceilings.js, stats.js, spending.js, orders.js, brake.js, session.js, path.js, metering.js before it.
  *
  *   const call = new Candil.Call({ connection, relayOnly, line, pricePerMb });   // line: of Candil.testLine, or null
  *   const got = await call.capture("video");   // {media: "video"|"audio"|"text", reason}; before join, may be repeated
@@ -52,6 +52,14 @@
         orders: this._orders,
         sessions: () => [this._current, this._old],
         pricePerMb: options.pricePerMb,
+        now: this._now,
+        setTimeout: this._setTimeout,
+        clearTimeout: this._clearTimeout,
+      });
+      this._brake = new Candil.Brake({
+        orders: this._orders,
+        session: () => this._current,
+        braked: (/** @type {any} */ session, /** @type {number} */ bps) => this._braked(session, bps),
         now: this._now,
         setTimeout: this._setTimeout,
         clearTimeout: this._clearTimeout,
@@ -152,6 +160,13 @@
       this._orders.set(message, this._now());
       if (message.video && !message.probe) this.devices.fit(message.video.max_height);
       if (session) this._obey(session);
+      this._brake.ordered();
+    }
+
+    /** @param {any} session @param {number} bps */
+    _braked(session, bps) {
+      this._obey(session);
+      this._connection.request({ type: "media.report", session: session.id, outgoing_bps: Math.round(bps), concealed: null });
     }
 
     /** Tracks and orders onto a session's senders, when its turn comes. @param {any} session */

@@ -3,6 +3,7 @@
  *
  *   const orders = new Candil.Orders();
  *   orders.order                         // the newest order, or null before the first: then everything goes by the offer
+ *   orders.stopVideo()                   // no picture until the next order
  *   orders.offer(sdp)                    // a server offer as it is applied: our own audio section with the order's ptime and fmtp
  *   orders.sends(kind)                   // whether a track of "audio" or "video" belongs on its sender now
  *   await orders.apply(session)          // inside session.work: setParameters, and the last offer again when audio changed
@@ -40,6 +41,11 @@
     set(order, at) {
       this.order = { audio: order.audio, video: order.video, probe: Boolean(order.probe) };
       this._watch.restart(at);
+    }
+
+    /** No picture until the next order. */
+    stopVideo() {
+      if (this.order) this.order = Object.assign({}, this.order, { video: null });
     }
 
     /** @param {string} sdp @returns {string} */

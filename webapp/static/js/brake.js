@@ -1,0 +1,80 @@
+/**
+ * Stops our picture by ourselves when the line cannot carry it, before an order to stop can get through: what carries
+ * orders stands in the same queue. The server's cap (REMB) and the browser's own controller both show in the outgoing
+ * estimate at once; at their floor a picture only takes the sound's place. No DOM.
+ *
+ *   const brake = new Candil.Brake({ orders, session, braked, now, setTimeout, clearTimeout });
+ *   brake.ordered();     // after every media.order: it decides again
+ */
+(function (root) {
+  "use strict";
+
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
+
+  const LOOK_EVERY_MS = 300;
+  const SETTLE_MS = 900;
+  /** Browsers' video encoders do not go below 30 kbit/s. */
+  const FLOOR_BPS = 36000;
+  const FLOOR_SHARE = 0.8;
+  const LOOKS = 2;
+
+  class Brake {
+    /** @param {any} options session(): the current one or null; braked(session, bps): carry the changed order out */
+    constructor(options) {
+      this._options = options;
+      this._timer = null;
+      this._orderedAt = 0;
+      this._low = 0;
+    }
+
+    ordered() {
+      const { now, clearTimeout } = this._options;
+      const fresh = this._timer === null;
+      if (fresh) this._orderedAt = now();
+      clearTimeout(this._timer);
+      this._timer = null;
+      this._low = 0;
+      if (this._sends()) this._next();
+    }
+
+    /** Whether a picture worth braking is ordered; stills are below every floor. @returns {boolean} */
+    _sends() {
+      const order = this._options.orders.order;
+      return Boolean(order && order.video && order.video.max_bitrate_bps > FLOOR_BPS / FLOOR_SHARE);
+    }
+
+    _next() {
+      this._timer = this._options.setTimeout(() => this._look(), LOOK_EVERY_MS);
+    }
+
+    async _look() {
+      this._timer = null;
+      const session = this._options.session();
+      if (!this._sends() || !session || session.closed) return;
+      this._next();
+      const bps = await outgoing(session.pc).catch(() => null);
+      if (bps === null || session.closed || !this._sends()) return;
+      const ordered = this._options.orders.order.video.max_bitrate_bps;
+      const isFloor = bps <= FLOOR_BPS && bps < FLOOR_SHARE * ordered;
+      this._low = isFloor && this._options.now() - this._orderedAt > SETTLE_MS ? this._low + 1 : 0;
+      if (this._low < LOOKS) return;
+      this._options.clearTimeout(this._timer);
+      this._timer = null;
+      this._options.orders.stopVideo();
+      this._options.braked(session, bps);
+    }
+  }
+
+  /** @param {any} pc @returns {Promise<number|null>} bits per second that the browser believes it may send */
+  async function outgoing(pc) {
+    let bps = null;
+    const reports = await pc.getStats();
+    reports.forEach((/** @type {any} */ report) => {
+      const inUse = report.type === "candidate-pair" && report.nominated && report.availableOutgoingBitrate !== undefined;
+      if (inUse) bps = report.availableOutgoingBitrate;
+    });
+    return bps;
+  }
+
+  Candil.Brake = Brake;
+})(/** @type {any} */ (self));
