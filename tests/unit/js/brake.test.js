@@ -7,7 +7,7 @@ const Candil = globalThis.Candil || globalThis.self.Candil;
 /** A brake whose time and statistics are ours. */
 function rig(bps) {
   const timers = [];
-  const state = { at: 0, bps, braked: [] };
+  const state = { at: 0, bps, braked: [], reports: [] };
   const pc = {
     getStats: async () => new Map([["pair", { type: "candidate-pair", nominated: true, availableOutgoingBitrate: state.bps }]]),
   };
@@ -17,12 +17,13 @@ function rig(bps) {
     orders,
     session: () => session,
     braked: (_session, value) => state.braked.push(value),
+    report: (_session, value) => state.reports.push(value),
     now: () => state.at,
     setTimeout: (fn, ms) => timers.push({ fn, at: state.at + ms }) && timers[timers.length - 1],
     clearTimeout: (timer) => timers.splice(0, timers.length, ...timers.filter((one) => one !== timer)),
   });
-  const order = (video) => {
-    orders.set({ audio: null, video, probe: false }, state.at);
+  const order = (video, probe = false) => {
+    orders.set({ audio: null, video, probe }, state.at);
     brake.ordered();
   };
   const pass = async (ms) => {
@@ -64,6 +65,13 @@ test("one low reading, a slow start and a rate that only fell are no reason", as
   await pass(2000);
   assert.ok(orders.order.video);
   assert.deepEqual(state.braked, []);
+});
+
+test("while the uplink is tested the server hears what the browser believes", async () => {
+  const { state, order, pass } = rig(95000);
+  order(VIDEO, true);
+  await pass(2500);
+  assert.deepEqual(state.reports, [95000, 95000]);
 });
 
 test("stills are below every floor and are not watched; the next order decides again", async () => {

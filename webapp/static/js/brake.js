@@ -3,7 +3,7 @@
  * orders stands in the same queue. The server's cap (REMB) and the browser's own controller both show in the outgoing
  * estimate at once; at their floor a picture only takes the sound's place. No DOM.
  *
- *   const brake = new Candil.Brake({ orders, session, braked, now, setTimeout, clearTimeout });
+ *   const brake = new Candil.Brake({ orders, session, braked, report, now, setTimeout, clearTimeout });
  *   brake.ordered();     // after every media.order: it decides again
  */
 (function (root) {
@@ -17,20 +17,23 @@
   const FLOOR_BPS = 36000;
   const FLOOR_SHARE = 0.8;
   const LOOKS = 2;
+  /** While the uplink is tested. */
+  const SAY_EVERY_MS = 850;
 
   class Brake {
-    /** @param {any} options session(): the current one or null; braked(session, bps): carry the changed order out */
+    /** @param {any} options session(): the current one or null; braked(session, bps): carry the changed order out; report(session, bps): what the browser believes, while it is tested */
     constructor(options) {
       this._options = options;
       this._timer = null;
       this._orderedAt = 0;
       this._low = 0;
+      this._saidAt = 0;
     }
 
     ordered() {
       const { now, clearTimeout } = this._options;
       const fresh = this._timer === null;
-      if (fresh) this._orderedAt = now();
+      if (fresh) this._orderedAt = this._saidAt = now();
       clearTimeout(this._timer);
       this._timer = null;
       this._low = 0;
@@ -47,6 +50,14 @@
       this._timer = this._options.setTimeout(() => this._look(), LOOK_EVERY_MS);
     }
 
+    /** A test of the uplink is a question to the browser too. @param {any} session @param {number} bps */
+    _answer(session, bps) {
+      const at = this._options.now();
+      if (!this._options.orders.order.probe || at - this._saidAt < SAY_EVERY_MS || bps <= FLOOR_BPS) return;
+      this._saidAt = at;
+      this._options.report(session, bps);
+    }
+
     async _look() {
       this._timer = null;
       const session = this._options.session();
@@ -54,6 +65,7 @@
       this._next();
       const bps = await outgoing(session.pc).catch(() => null);
       if (bps === null || session.closed || !this._sends()) return;
+      this._answer(session, bps);
       const ordered = this._options.orders.order.video.max_bitrate_bps;
       const isFloor = bps <= FLOOR_BPS && bps < FLOOR_SHARE * ordered;
       this._low = isFloor && this._options.now() - this._orderedAt > SETTLE_MS ? this._low + 1 : 0;

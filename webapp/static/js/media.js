@@ -59,6 +59,7 @@
       this._brake = new Candil.Brake({
         orders: this._orders,
         session: () => this._current,
+        report: (/** @type {any} */ session, /** @type {number} */ bps) => this._reportOutgoing(session, bps),
         braked: (/** @type {any} */ session, /** @type {number} */ bps) => this._braked(session, bps),
         now: this._now,
         setTimeout: this._setTimeout,
@@ -166,6 +167,11 @@
     /** @param {any} session @param {number} bps */
     _braked(session, bps) {
       this._obey(session);
+      this._reportOutgoing(session, bps);
+    }
+
+    /** @param {any} session @param {number} bps */
+    _reportOutgoing(session, bps) {
       this._connection.request({ type: "media.report", session: session.id, outgoing_bps: Math.round(bps), concealed: null });
     }
 

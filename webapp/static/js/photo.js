@@ -2,13 +2,14 @@
  * A photo on its way to the clinic: preview first, then the full picture, in pieces that go on at the byte where they
  * broke. No DOM. Needs outbox.js before it.
  *
- *   const sender = new Candil.PhotoSender({ base, csrf, store, line: () => ({ inCall, capacityBps, flowingBps }) });
+ *   const sender = new Candil.PhotoSender({ base, csrf, store, line });
  *   sender.on("photo", (photo) => ...);    // {id, state: "waiting"|"sending"|"kept"|"refused", sent, total, refusal}
  *   sender.on("bytes", (bytes) => ...);    // what a piece has cost, for the meter
  *   sender.start();                        // what an earlier page left goes on
  *   sender.add({ id, preview: {bytes: ArrayBuffer, sha256}, full: {bytes, sha256} });
  *   sender.wake();                         // the line seems to be back: do not wait
  *
+ * `line()`: {inCall, capacityBps, soundBps, pictureBps}: what the way up bears (0: not known) and what the call sends.
  * `store`: {load(): Promise<photo[]>, keep(photo): Promise, drop(id): Promise}. A photo stays in it until the clinic
  * has it whole. One piece is under way at a time; in a call the pauses between them leave the line to the voice.
  */
@@ -24,6 +25,8 @@
   const CHUNK_IN_CALL_MS = 250;
   const CHUNK_ALONE_MS = 1500;
   const SHARE_OF_SPARE = 0.5;
+  /** Pictures of the call give way, sound does not: they may take all there is, and a photo must still arrive. */
+  const SHARE_BESIDE_SOUND = 0.25;
   const LEAST_SHARE_BPS = 2000;
   const UNKNOWN_BPS = 32000;
   const REQUEST_LIMIT_MS = 45000;
@@ -51,8 +54,10 @@
     /** @param {any} line @returns {number} what a photo may take of it */
     shareBps(line) {
       if (!line.inCall) return this.rateBps(line);
-      const flowing = line.capacityBps ? line.flowingBps : 0; // what was measured beside the call is spare already
-      return Math.max(LEAST_SHARE_BPS, SHARE_OF_SPARE * (this.rateBps(line) - flowing));
+      const rate = this.rateBps(line);
+      if (!line.capacityBps) return Math.max(LEAST_SHARE_BPS, SHARE_OF_SPARE * rate); // measured beside the call: spare
+      const spare = SHARE_OF_SPARE * (rate - line.soundBps - line.pictureBps);
+      return Math.max(LEAST_SHARE_BPS, spare, SHARE_BESIDE_SOUND * (rate - line.soundBps));
     }
 
     /** @param {any} line @returns {number} */
@@ -264,11 +269,14 @@
     return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
   };
 
-  /** What an order of the call takes on the wire. @param {any} order as media.order, or null @returns {number} bits per second */
+  /** What an order of the call takes on the wire, bits per second. @param {any} order as media.order, or null */
   Candil.orderedBps = function (order) {
-    if (!order) return 0;
-    const audio = order.audio ? order.audio.bitrate_bps + (58 * 8 * 1000) / order.audio.ptime_ms : 0;
-    return audio + (order.video ? order.video.max_bitrate_bps * 1.06 : 0);
+    const audio = order && order.audio;
+    const video = order && order.video;
+    return {
+      soundBps: audio ? audio.bitrate_bps + (58 * 8 * 1000) / audio.ptime_ms : 0,
+      pictureBps: video ? video.max_bitrate_bps * 1.06 : 0,
+    };
   };
 
   Candil.PhotoPace = Pace;

@@ -4,6 +4,7 @@
 
   const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
   const ASKED_MS = 60000;
+  const NEWS_SHOWN_MS = 10000;
 
   class DoctorPhoto {
     /** @param {any} page @param {any} connection */
@@ -12,6 +13,7 @@
       this._connection = connection;
       this._news = /** @type {HTMLElement} */ (page.root.querySelector("[data-photo-news]"));
       this._list = new Candil.PhotoList(page.root.querySelector("[data-photos]"));
+      this._newsTimer = 0;
       /** When each person was asked last, ms. @type {Map<string, number>} */
       this._asked = new Map();
       page.root.addEventListener("click", (/** @type {Event} */ event) => this._click(event));
@@ -67,6 +69,8 @@
       this._news.dataset.news = news;
       this._news.textContent = (this._page.words["photo_" + news] || "").replace("{name}", person ? person.name : "");
       Candil.show(this._news, Boolean(this._news.textContent));
+      root.clearTimeout(this._newsTimer);
+      this._newsTimer = root.setTimeout(() => Candil.show(this._news, false), news === "asked" ? ASKED_MS : NEWS_SHOWN_MS);
     }
   }
 

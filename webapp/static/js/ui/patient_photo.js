@@ -74,11 +74,8 @@
     /** The call's share of the line, for the pace of the photo. */
     _line() {
       const inCall = Boolean(this.call && this.call.state === "connected");
-      return {
-        inCall,
-        capacityBps: inCall && this.up ? this.up.capacity_bps : 0,
-        flowingBps: inCall ? Candil.orderedBps(this.order) : 0,
-      };
+      const capacityBps = inCall && this.up ? this.up.capacity_bps : 0;
+      return Object.assign({ inCall, capacityBps }, Candil.orderedBps(inCall ? this.order : null));
     }
 
     /** @param {string} request */
@@ -149,7 +146,8 @@
       picture.height = photo.height;
       picture.src = photo.url;
       const bytes = photo.full.bytes.byteLength + photo.preview.bytes.byteLength;
-      this._put("[data-photo-cost]", this._say("cost", { kb: Math.round(bytes / 1000), time: this._time(this.sender.pace.seconds(bytes, line)) }));
+      const cost = { kb: Math.round(bytes / 1000), time: this._time(this.sender.pace.seconds(bytes, line)) };
+      this._put("[data-photo-cost]", this._say(line.inCall ? "cost_in_call" : "cost", cost));
       this._show("confirm");
     }
 
