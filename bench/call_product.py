@@ -16,6 +16,9 @@ from tests.support import visit
 from tests.support.product import LOGIN, PASSWORD, Product
 
 
+_SETTLE_S = 4.0
+
+
 class LabProduct(Product):
     """The service under an address of the laboratory, with a certificate of its own making."""
 
@@ -55,6 +58,7 @@ class ProductCall:
         await visit.choose(self.patient.person, self._media)
         await visit.try_devices(self.patient.person)
         await visit.enter_waiting_room(self.patient.person)
+        await asyncio.sleep(_SETTLE_S)  # what the page fetches after it is shown
 
     async def join(self) -> None:
         await self.doctor.person.get(f"[data-person='{self.participant}'] [data-admit] button").click(timeout=90_000)
