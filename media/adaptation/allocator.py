@@ -13,6 +13,8 @@ CALM_UP_S = 5.0
 UPLINK_HEADROOM = 1.15
 WEAK_RETURN = 1.3
 """A receiver left out of a picture comes back when it bears this much more than it was left out at."""
+ENLARGE_SHARE = 0.9
+"""Of a rung's most: a picture growing beyond it gets the lines of the next."""
 TEST_FRAMERATE = 8.0
 TEST_MIN_BITRATE_BPS = 30_000
 
@@ -152,14 +154,20 @@ def _video_order(
 
 
 def _trial_rule(policy: LadderPolicy, publisher: Member, fed: list[Member], picture: Rung) -> RungRule:
-    """Where only the uplink is unproven, its own controller may grow into the next rung: it knows best when to stop."""
+    """Where only the uplink is unproven, its own controller may grow into the next rung: it knows best when to stop.
+
+    The larger picture, and the key frame it costs, come when the small one has no more to send."""
     rule = policy.rule(picture)
     assert rule is not None
     growing = publisher.up.questions.goal_bps is not None and publisher.up.rung is picture
     if growing and picture >= Rung.LOW_VIDEO and all(member.down.rung > picture for member in fed):
         following = policy.rule(Rung(picture + 1))
         assert following is not None
-        return following
+        last = publisher.order.video if publisher.order else None
+        enlarged = last is not None and last.max_height >= following.video_height
+        if enlarged or publisher.lines.up.rate_bps >= ENLARGE_SHARE * rule.video_max_bitrate_bps:
+            return following
+        return replace(rule, video_max_bitrate_bps=following.video_max_bitrate_bps)
     return rule
 
 
@@ -182,7 +190,7 @@ def _with_test(policy: LadderPolicy, publisher: Member, order: PublishOrder) -> 
         return order
     if rung >= Rung.AUDIO:
         sound_bps = order.audio.wire_bps if order.audio else 0
-        bitrate_bps = max(TEST_MIN_BITRATE_BPS, goal_bps - sound_bps)
+        bitrate_bps = max(TEST_MIN_BITRATE_BPS, round(policy.test_share * goal_bps) - sound_bps)
         height = policy.low_video.video_height
         return PublishOrder(order.audio, VideoOrder(bitrate_bps, TEST_FRAMERATE, height), probe=True)
     sound = policy.emergency.audio if rung is Rung.TEXT else replace(policy.audio.audio, bitrate_bps=16_000)

@@ -13,6 +13,8 @@ LASTING_S = 0.8
 AFTER_DOWN_S = 5.0
 SAG_SHARE = 0.67
 """Of what the rung needs: an easy picture takes less than the line bears."""
+GROWN = 1.1
+"""Times what keeps the next rung: a browser that grew so far without congestion is in it."""
 OWN_QUEUE_S = 2.5
 """The queue a question left behind drains in this time."""
 RECOVER_CALM_S = 0.8
@@ -53,15 +55,18 @@ class DirectionLadder:
         question_s: float,
         recover_top: Rung = Rung.HD,
         trust_after: int = 0,
+        by_media: bool = False,
     ) -> None:
+        """``by_media``: an uplink, tested by the picture itself."""
         self.policy = policy
+        self._by_media = by_media
         self._recover_top = recover_top
         self._question_s = question_s
         self.rung = self._first_rung(hint_bps)
         self.since = now
         self.cause = "starting"
         """Why the line is not believed to bear more: starting, line, loss or silence."""
-        self.questions = Questions(policy, question_s, trust_after)
+        self.questions = Questions(policy, question_s, trust_after, by_media)
         self._hint_bps = hint_bps or 0
         self._alive = False
         self._proven_bps, self._proven_until = 0, now
@@ -125,7 +130,7 @@ class DirectionLadder:
             self._recover_until = now + self.policy.recover_s
             self.questions.arm(now + RECOVER_CALM_S)
         goal_bps = self._goal(now, line, wanted)
-        self.questions.length_s = self._question_s if self.rung < Rung.LOW_VIDEO else self.policy.grow_s
+        self._set_question(wanted)
         proven_bps = self.questions.tick(
             now, line, goal_bps, self._max_interval_s(line), self.policy.thin_probe_interval_s * self._thin(line)
         )
@@ -134,6 +139,15 @@ class DirectionLadder:
         if not self._down(now, line, wanted):
             self._up(now, line, wanted)
         self._settle(now, line, wanted)
+
+    def _set_question(self, wanted: Wanted) -> None:
+        policy, growing = self.policy, self.rung >= Rung.LOW_VIDEO
+        grow_s = policy.uplink_grow_s if self._by_media else policy.grow_s
+        self.questions.length_s = grow_s if growing else self._question_s
+        if self._by_media and growing and self.rung < Rung.HD:
+            self.questions.grow_from_bps = round(GROWN * self.hold_bps(Rung(self.rung + 1), wanted.load))
+        else:
+            self.questions.grow_from_bps = 0
 
     def _watch(self, now: float, line: LineState, alive: bool) -> None:
         if alive and not self._alive:
@@ -194,6 +208,8 @@ class DirectionLadder:
         if self.rung < Rung.LOW_VIDEO:
             step = self.enter_bps(Rung.STILLS, wanted.load) * self.policy.probe_margin
             return min(goal_bps, round(max(2.5 * line.capacity_bps, step)))
+        if self._by_media:
+            return goal_bps  # its own controller goes in steps
         return min(goal_bps, round(1.6 * line.capacity_bps))
 
     def next_rung(self, top: Rung) -> Rung:
@@ -207,7 +223,7 @@ class DirectionLadder:
         if self.rung < Rung.AUDIO:
             return policy.text_probe_max_interval_s
         if self.rung >= Rung.LOW_VIDEO:
-            return policy.video_probe_max_interval_s
+            return policy.uplink_grow_max_pause_s if self._by_media else policy.video_probe_max_interval_s
         if self._thin(line):
             return policy.thin_probe_max_interval_s
         return policy.probe_max_interval_s

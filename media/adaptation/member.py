@@ -62,7 +62,7 @@ class Member:
         return cls(
             participant,
             DirectionLadder(policy, now, hint.down_bps, policy.probe_s, trust_after=policy.trust_after),
-            DirectionLadder(policy, now, hint.up_bps, policy.test_s, Rung.LOW_VIDEO),
+            DirectionLadder(policy, now, hint.up_bps, policy.test_s, Rung.LOW_VIDEO, by_media=True),
         )
 
     def note_lines(self, policy: LadderPolicy, now: float, lines: Lines) -> None:

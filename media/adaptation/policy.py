@@ -117,8 +117,10 @@ class LadderPolicy:
     """A question to the line without an answer is dropped after this."""
     trust_after: int = 2
     """Probes in a row without answer and without a queue that count as a yes; 0: never. Random loss hides answers."""
-    test_s: float = 2.5
-    """Length of an uplink test."""
+    test_s: float = 4.0
+    """Length of an uplink test; it ends sooner when the picture came or a queue grew."""
+    test_share: float = 1.15
+    """What a test orders over its goal: encoders meet their target only about."""
     probe_interval_s: float = 2.5
     probe_growth: float = 1.5
     """Each failed question makes the next wait this much longer."""
@@ -127,7 +129,12 @@ class LadderPolicy:
     video_probe_max_interval_s: float = 30.0
     """While there is one, asking is less urgent than leaving the line alone."""
     grow_s: float = 6.0
-    """While a picture flows a question may last this long: encoders grow by themselves."""
+    """While a picture flows a question to the downlink may last this long."""
+    uplink_grow_s: float = 12.0
+    """So long a browser may grow into the next rung; its controller takes 3 to 10 s, by 8 % a second."""
+    grow_pause_s: float = 10.0
+    """After it did not: at least so long until the next time, growing to ``uplink_grow_max_pause_s``."""
+    uplink_grow_max_pause_s: float = 60.0
     thin_probe_interval_s: float = 15.0
     thin_probe_max_interval_s: float = 45.0
     """On lines proven below ``thin_line_bps``, where asking itself hurts the sound."""
@@ -247,7 +254,7 @@ _SHARES = (
     "tell_change",
     "down_share",
 )
-_AT_LEAST_ONE = ("probe_growth", "probe_margin", "penalty_growth", "forgive_ratio")
+_AT_LEAST_ONE = ("test_share", "probe_growth", "probe_margin", "penalty_growth", "forgive_ratio")
 
 
 def _check_numbers(policy: LadderPolicy) -> None:

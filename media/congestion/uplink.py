@@ -169,7 +169,7 @@ class UplinkObserver:
         missing = max(0, lost - first[2])
         seen = max(0, packets - first[1])
         self._loss = missing / (missing + seen) if missing + seen >= 10 else 0.0
-        # Over one second a thin line's rate is off by the tenth that one packet is; over two it lags. The lesser is sure.
+        # On a thin line one packet is a tenth of a second's rate, and two seconds lag: the lesser is sure.
         self._rate_bps = min(self._rate_since(now - RATE_WINDOW_S), self._rate_since(now - LOSS_WINDOW_S))
 
     def _since(self, at: float) -> tuple[float, int, int, int]:
@@ -198,9 +198,7 @@ class UplinkObserver:
             self._congestion = "loss" if self._loss > self._usual_loss + EXCESS_LOSS else "delay"
         elif self._congestion in ("delay", "loss") and queue_s > QUEUE_CLEAR_S:
             pass  # not drained yet
-        elif queue_s > QUEUE_CLEAR_S and self._loss > self._usual_loss + EXCESS_LOSS:
-            self._congestion = "loss"
-        elif self._falls(now):
+        elif (queue_s > QUEUE_CLEAR_S and self._loss > self._usual_loss + EXCESS_LOSS) or self._falls(now):
             self._congestion = "loss"
         else:
             self._congestion = ""

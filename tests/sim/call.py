@@ -261,6 +261,7 @@ class Call:
         policy: LadderPolicy | None = None,
         hints: Mapping[str, LineHint] | None = None,
         talks: float = 0.5,
+        seed: int = 0,
     ) -> None:
         self.events = Events()
         self.room = RoomAdaptation(policy or LadderPolicy())
@@ -271,7 +272,7 @@ class Call:
         self.actions = 0
         self.browsers: dict[str, Browser] = {}
         for index, (name, (up, down)) in enumerate(links.items()):
-            self.browsers[name] = Browser(self, name, up, down, talks, index + 1)
+            self.browsers[name] = Browser(self, name, up, down, talks, index + 1 + 10 * seed)
             hint = (hints or {}).get(name)
             self.room.join(name, 0.0, hint)
             if hint and hint.down_bps:
