@@ -160,11 +160,10 @@ test("an engine that refuses only the preference between sharpness and movement 
 });
 
 /** Statistics of a browser that sends so many packets and frames a second. */
-function sending(peer, packetsPerS, framesPerS, height = 240) {
-  let packets = 0, frames = 0;
+function sending(server, peer, packetsPerS, framesPerS, height = 240) {
   peer.getStats = async () => {
-    packets += packetsPerS * 2;
-    frames += framesPerS * 2;
+    const packets = (packetsPerS * server.clock.ms) / 1000;
+    const frames = (framesPerS * server.clock.ms) / 1000;
     return new Map([
       ["a", { type: "outbound-rtp", kind: "audio", packetsSent: packets }],
       ["v", { type: "outbound-rtp", kind: "video", framesEncoded: frames, frameWidth: height * 1.33, frameHeight: height }],
@@ -174,7 +173,7 @@ function sending(peer, packetsPerS, framesPerS, height = 240) {
 
 test("packets that stay short are noticed, and paid for out of the sound", async () => {
   const { server, order, senders, call, peer } = await settled();
-  sending(peer, 50, 15);
+  sending(server, peer, 50, 15);
   await order(THIN, null);
   await server.clock.advance(14000);
   assert.equal(call._orders.abilities.ptime, false);
@@ -186,7 +185,7 @@ test("packets that stay short are noticed, and paid for out of the sound", async
 
 test("a browser that obeys is left alone", async () => {
   const { server, order, senders, call, peer } = await settled();
-  sending(peer, 16.7, 15);
+  sending(server, peer, 16.7, 15);
   await order(SPEECH, PICTURE);
   await server.clock.advance(14000);
   assert.deepEqual(call._orders.abilities, { parameters: true, framing: true, ptime: true, silence: null });
@@ -197,7 +196,7 @@ test("sound that goes on after it was stopped (Firefox) loses its track; picture
   const { server, order, senders, call, peer } = await settled();
   const asked = [];
   call.devices.track("video").applyConstraints = async (wanted) => void asked.push(wanted);
-  sending(peer, 16.7, 30);
+  sending(server, peer, 16.7, 30);
   await order(null, PICTURE);
   await server.clock.advance(14000);
   assert.deepEqual([call._orders.abilities.silence, call._orders.abilities.framing], [false, false]);
