@@ -24,7 +24,8 @@ from candil.store.tx import Transaction
 PartName = Literal["preview", "full"]
 PARTS: tuple[PartName, ...] = ("preview", "full")
 MAX_BYTES = {"preview": 48 * 1024, "full": 1536 * 1024}
-MAX_SIDE = {"preview": 480, "full": 2560}  # pixels of what is kept
+MAX_SIDE = {"preview": 360, "full": 2560}  # pixels of what is kept
+QUALITY = {"preview": 65, "full": 86}  # of JPEG: the full one is not to lose what the phone had kept
 MAX_CHUNK_BYTES = 32 * 1024
 MAX_KEPT_PER_CONSULT = 40
 MAX_RECEIVING = 3  # of one participant; the oldest gives way
@@ -83,13 +84,25 @@ def begin(
     ids: IdSource,
 ) -> Progress:
     """Open an upload, or say how far it came: the same id with the same contents is the same upload."""
+    _check_declared(declared)
+    return _open(tx, participant_id, upload_id, declared, actor, now, ids)
+
+
+def _open(
+    tx: Transaction,
+    participant_id: str,
+    upload_id: str,
+    declared: dict[PartName, DeclaredPart],
+    actor: Actor,
+    now: float,
+    ids: IdSource,
+) -> Progress:
     consult, participant = _locked(tx, participant_id)
     known = store.by_upload(tx, participant_id, upload_id)
     if known is not None:
         _check_same(store.parts(tx, known.id), declared)
         return progress(tx, known)
     require("photo.send", actor.role, status=consult.status, admission=participant.admission)
-    _check_declared(declared)
     everything = store.of_consult(tx, consult.id)
     _make_room(tx, everything, participant_id)
     attachment = AttachmentRow(
@@ -189,7 +202,7 @@ def take(
         name: DeclaredPart(len(picture.jpeg), hashlib.sha256(picture.jpeg).hexdigest())
         for name, picture in pictures.items()
     }
-    taken = begin(tx, participant_id, upload_id, declared, actor=actor, now=now, ids=ids)
+    taken = _open(tx, participant_id, upload_id, declared, actor, now, ids)
     for name, picture in pictures.items():
         taken = keep(tx, taken.attachment, name, picture, actor=actor, now=now)
     return taken
@@ -201,7 +214,7 @@ def progress(tx: Transaction, attachment: AttachmentRow) -> Progress:
     return Progress(
         attachment,
         received={name: row.received_bytes for name, row in rows.items()},
-        kept=tuple(name for name, row in rows.items() if row.sha256),
+        kept=tuple(name for name in PARTS if name in rows and rows[name].sha256),
         complete=tuple(
             name
             for name in PARTS

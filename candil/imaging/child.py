@@ -46,8 +46,9 @@ def redraw(data: bytes, max_side: int, quality: int) -> tuple[dict[str, int], by
             opened.draft("RGB", (max_side, max_side))
             upright = ImageOps.exif_transpose(opened)
             if "A" in upright.getbands() or "transparency" in upright.info:
+                layered = upright.convert("RGBA")
                 flat = Image.new("RGB", upright.size, "white")
-                flat.paste(upright.convert("RGBA"), mask=upright.convert("RGBA").getchannel("A"))
+                flat.paste(layered, mask=layered.getchannel("A"))
             else:
                 flat = upright.convert("RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

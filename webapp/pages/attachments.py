@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from candil.bus import topics
 from candil.consults import attachments
-from candil.consults.attachments import MAX_SIDE, DeclaredPart, PartName, Picture, Progress, Shown
+from candil.consults.attachments import MAX_SIDE, QUALITY, DeclaredPart, PartName, Picture, Progress, Shown
 from candil.consults.links import Seat
 from candil.errors import NotFound, PeerError, Refused
 from candil.imaging.aio.redraw import NotDrawable
@@ -101,7 +101,7 @@ async def _settle(request: web.Request, seat: Seat, progress: Progress) -> Progr
 async def _keep(request: web.Request, seat: Seat, progress: Progress, part: PartName) -> Progress:
     ctx = context(request)
     data = await ctx.db.read(lambda tx: attachments.whole(tx, progress.attachment, part))
-    picture = await ctx.redrawer.redraw(data, MAX_SIDE[part])
+    picture = await ctx.redrawer.redraw(data, MAX_SIDE[part], QUALITY[part])
     now = ctx.clock.now()
     return await ctx.db.write(
         lambda tx: attachments.keep(tx, progress.attachment, part, picture, actor=seat.actor, now=now)
@@ -122,7 +122,7 @@ async def send_form(request: web.Request, seat: Seat) -> web.Response:
     pictures: dict[PartName, Picture] = {}
     try:
         for part in FORM_PARTS:
-            pictures[part] = await ctx.redrawer.redraw(data, MAX_SIDE[part])
+            pictures[part] = await ctx.redrawer.redraw(data, MAX_SIDE[part], QUALITY[part])
     except NotDrawable as error:
         raise Refused(error.code, "This file cannot be taken as a photo.") from None
     now = ctx.clock.now()

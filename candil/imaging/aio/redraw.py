@@ -14,7 +14,6 @@ from candil.log import log_event
 log = logging.getLogger(__name__)
 TIME_LIMIT_S = 20.0
 AT_ONCE = 2
-QUALITY = 86
 _PROGRAM = str(Path(child.__file__).resolve())
 
 
@@ -33,23 +32,23 @@ class Redrawer:
         self._time_limit_s = time_limit_s
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def redraw(self, data: bytes, max_side: int) -> Picture:
+    async def redraw(self, data: bytes, max_side: int, quality: int) -> Picture:
         """The picture as JPEG without metadata. Raises NotDrawable for the picture's fault, Unavailable for ours."""
         async with self._turns:
-            head, _, jpeg = (await self._run(data, max_side)).partition(b"\n")
+            head, _, jpeg = (await self._run(data, max_side, quality)).partition(b"\n")
         told = json.loads(head)
         if "refused" in told:
             raise NotDrawable(told["refused"])
         return Picture(jpeg, told["width"], told["height"])
 
-    async def _run(self, data: bytes, max_side: int) -> bytes:
+    async def _run(self, data: bytes, max_side: int, quality: int) -> bytes:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
                 _PROGRAM,
                 str(max_side),
-                str(QUALITY),
+                str(quality),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # a decoder's complaint may quote the picture
