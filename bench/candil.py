@@ -26,10 +26,11 @@ class CandilServer:
 
     name = "candil"
 
-    def __init__(self, core: int | None, address: str, profile: str = "") -> None:
+    def __init__(self, core: int | None, address: str, profile: str = "", *, adaptive: bool = True) -> None:
         self.core = core
         self._address = address
         self._profile = profile
+        self._adaptive = adaptive
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._opened: asyncio.Queue[str] = asyncio.Queue()
@@ -45,12 +46,12 @@ class CandilServer:
 
     async def start(self) -> None:
         script = str(Path(__file__).with_name("candil_server.py"))
-        profiler = ["-m", "cProfile", "-o", self._profile] if self._profile else []
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *profiler,
             script,
             self._address,
+            *([] if self._adaptive else ["--plain"]),
+            *(["--profile", self._profile] if self._profile else []),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_MAX_BYTES,
@@ -106,6 +107,11 @@ class CandilServer:
         self._handlers.clear()
         for peer in peers:
             peer.close()
+
+    def measuring(self, on: bool) -> None:
+        """A window begins or ends: profiles are of those alone."""
+        if self._profile:
+            self._command(do="profile", on=on)
 
     def _command(self, **command: Any) -> None:
         assert self._process is not None

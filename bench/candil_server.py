@@ -1,8 +1,13 @@
-"""Candil's MediaServer in a process of its own, steered by JSON lines: commands on stdin, events on stdout."""
+"""Candil's MediaServer in a process of its own, steered by JSON lines: commands on stdin, events on stdout.
+
+Adaptive, as it ships; ``--plain`` leaves the ladder out.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import cProfile
 import json
 import os
 import sys
@@ -14,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from candil.clock import SystemClock
 from candil.ids import RandomIds
 from media.adaptation.orders import LineNews, PublishOrder
+from media.adaptation.policy import LadderPolicy
 from media.aio.server import MediaServer
 from media.config import MediaConfig
 
@@ -57,6 +63,7 @@ class Commands:
         self._server = server
         self._sessions: dict[str, Any] = {}
         self._listener = Listener()
+        self.profile = cProfile.Profile()
 
     def handle(self, command: dict[str, Any]) -> None:
         if command["do"] == "open":
@@ -67,10 +74,17 @@ class Commands:
             self._sessions[command["session"]].answer(command["sdp"])
         elif command["do"] == "close":
             self._sessions.pop(command["session"]).close()
+        elif command["do"] == "profile":
+            (self.profile.enable if command["on"] else self.profile.disable)()
 
 
-async def main(address: str) -> None:
-    server = MediaServer(MediaConfig(bind_host=address, advertised_addresses=(address,)), SystemClock(), RandomIds())
+async def main(address: str, *, adaptive: bool, profile: str) -> None:
+    config = MediaConfig(
+        bind_host=address,
+        advertised_addresses=(address,),
+        ladder=LadderPolicy() if adaptive else None,
+    )
+    server = MediaServer(config, SystemClock(), RandomIds())
     await server.start()
     reader = asyncio.StreamReader(limit=LINE_MAX_BYTES)
     loop = asyncio.get_running_loop()
@@ -80,7 +94,14 @@ async def main(address: str) -> None:
     while line := await reader.readline():
         commands.handle(json.loads(line))
     await server.aclose()
+    if profile:
+        commands.profile.dump_stats(profile)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("address")
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--profile", default="", metavar="FILE")
+    options = parser.parse_args()
+    asyncio.run(main(options.address, adaptive=not options.plain, profile=options.profile))

@@ -24,8 +24,10 @@ from bench import proc
 from bench.candil import CandilServer
 from bench.janus import JanusServer
 from bench.measure import Rig, Server, Window, median_cost
+from bench.profile_split import split
 
 SATURATION_ROOMS = 3
+_HEADINGS = "\nserver  room  rooms  forwarded/s  share    CPU  us/packet  unrepaired  p50 ms  p99 ms  load CPU  others"
 
 
 def arguments() -> argparse.Namespace:
@@ -53,6 +55,7 @@ def arguments() -> argparse.Namespace:
         default=0,
         help="Janus's event_loops; 0, its default: a thread each",
     )
+    parser.add_argument("--plain", action="store_true", help="leave Candil's ladder out: nothing is adapted")
     parser.add_argument("--profile", default="", metavar="FILE", help="write a cProfile of Candil's process to FILE")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     return parser.parse_args()
@@ -91,7 +94,9 @@ class Bench:
         only = self._options.only
         servers: list[Server] = []
         if only != "janus":
-            servers.append(CandilServer(self._server_core, self._address, self._options.profile))
+            servers.append(
+                CandilServer(self._server_core, self._address, self._options.profile, adaptive=not self._options.plain)
+            )
         if only != "candil":
             if shutil.which("janus") is None:
                 sys.exit("Janus is not installed: apt install janus, or pass --only candil")
@@ -115,7 +120,9 @@ class Bench:
         if not options.no_memory:
             for server in self._servers:
                 self.memory[server.name] = await self._rig.memory_bytes(server, sizes[-1])
-        print("\nserver  room  rooms  forwarded/s    CPU  us/packet  unrepaired  p50 ms  p99 ms  load CPU  others")
+        print(
+            "\nserver  room  rooms  forwarded/s  share    CPU  us/packet  unrepaired  p50 ms  p99 ms  load CPU  others"
+        )
         for _round in range(options.rounds):
             for size in sizes:
                 rooms = max(1, options.rooms * sizes[-1] // size)
@@ -137,9 +144,9 @@ class Bench:
 
 
 def _row(w: Window) -> str:
-    """`others` is what else ran on the server's core: the higher, the rougher the row."""
+    """`share`: of what should be forwarded. `others`: what else ran on the server's core; the higher, the rougher."""
     return (
-        f"{w.server:8}{w.room_size:>4}{w.rooms:>7}{w.packets_per_s:>13,.0f}{w.cpu_share:>7.1%}"
+        f"{w.server:8}{w.room_size:>4}{w.rooms:>7}{w.packets_per_s:>13,.0f}{w.forwarded_share:>7.3f}{w.cpu_share:>7.1%}"
         f"{w.cpu_us_per_packet:>11.1f}{w.unrepaired_percent:>11.3f}%{w.delay_p50_ms:>8.2f}{w.delay_p99_ms:>8.2f}"
         f"{w.generator_share:>10.1%}{w.others_share:>8.1%}"
     )
@@ -192,6 +199,9 @@ async def main(options: argparse.Namespace) -> None:
     await bench.run()
     result = summary(bench)
     report(result)
+    if options.profile:
+        print(f"\nOf Candil's busy time ({options.profile}):")
+        print("\n".join(f"{share:7.1%}  {part}" for part, share in split(options.profile)))
     if options.json:
         print(json.dumps(result))
 

@@ -209,6 +209,9 @@ class JanusServer:
             await self._api.detach(handle)
         self._handles.clear()
 
+    def measuring(self, on: bool) -> None:
+        """Nothing to be prepared."""
+
     async def _ask(
         self, handle: int, request: str, jsep: dict[str, str] | None = None, **fields: Any
     ) -> dict[str, Any]:

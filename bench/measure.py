@@ -17,7 +17,11 @@ from bench.peer import Peer
 from bench.pump import Pump
 
 JOIN_TIMEOUT_S = 60.0
-WARM_UP_S = 1.0
+FLOW_TIMEOUT_S = 60.0
+FLOW_CHECK_S = 1.0
+FLOWING_SHARE = 0.97
+WARM_UP_S = 6.0
+"""After everything flows: what is only done at the beginning of a call is over by then."""
 DRAIN_S = 0.3
 CLIMB_START = 2.0
 CLIMB_FACTOR = 1.3
@@ -39,6 +43,7 @@ class Server(Protocol):
     async def stop(self) -> None: ...
     async def join(self, pump: Pump, identity: Identity, rooms: list[list[str]], drop_every: int) -> list[Peer]: ...
     async def leave(self, peers: list[Peer]) -> None: ...
+    def measuring(self, on: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ class Window:
         return self.forwarded / self.seconds
 
     @property
+    def forwarded_share(self) -> float:
+        """Of what everybody sent to everybody else; near 1, or something was held back."""
+        return self.forwarded / (self.sent * (self.room_size - 1))
+
+    @property
     def cpu_share(self) -> float:
         return self.cpu_s / self.seconds
 
@@ -81,6 +91,7 @@ class Window:
         derived = {
             "cpu_us_per_packet": round(self.cpu_us_per_packet, 2),
             "packets_per_s": round(self.packets_per_s),
+            "forwarded_share": round(self.forwarded_share, 4),
             "unrepaired_percent": round(self.unrepaired_percent, 4),
         }
         return {**asdict(self), **derived}
@@ -118,13 +129,15 @@ class Rig:
 
     async def window(self, server: Server, rooms: int, size: int, seconds: float) -> Window:
         async with self.joined(server, room_names(rooms, size), self.drop_every) as peers:
-            await self.pump.run(WARM_UP_S)
+            await self._until_all_flows(server, peers, size)
+            server.measuring(True)
             before = _Snapshot(server, peers)
             self.pump.worst_lag_s = 0.0
             for peer in peers:
                 peer.delays_s.clear()
             await self.pump.run(seconds)
             after = _Snapshot(server, peers)
+            server.measuring(False)
             delays_ms = sorted(1000 * delay for peer in peers for delay in peer.delays_s)
             lag_ms = 1000 * self.pump.worst_lag_s
             await self.pump.run(DRAIN_S)
@@ -147,6 +160,19 @@ class Rig:
                 events=dict(settled.events),
             )
 
+    async def _until_all_flows(self, server: Server, peers: list[Peer], size: int) -> None:
+        """An adaptive server lets pictures through when it has found what each line bears."""
+        deadline = time.monotonic() + FLOW_TIMEOUT_S
+        share = 0.0
+        while share < FLOWING_SHARE:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{server.name} forwards {share:.0%} of what is sent, after {FLOW_TIMEOUT_S:.0f} s")
+            before = _Snapshot(server, peers)
+            await self.pump.run(FLOW_CHECK_S)
+            after = _Snapshot(server, peers)
+            share = (after.forwarded - before.forwarded) / max(1, (after.sent - before.sent) * (size - 1))
+        await self.pump.run(WARM_UP_S)
+
     async def memory_bytes(self, server: Server, size: int) -> int:
         """Resident growth per participant, beyond a first room that has paid for everything shared."""
         async with self.joined(server, room_names(1, size), self.drop_every):
@@ -160,7 +186,7 @@ class Rig:
         """Raise every stream's rate by steps until packets go missing; nothing else waits for the server."""
         steps: list[dict[str, float]] = []
         async with self.joined(server, room_names(rooms, size), 0) as peers:
-            await self.pump.run(WARM_UP_S)
+            await self._until_all_flows(server, peers, size)
             scale = CLIMB_START
             while len(steps) < CLIMB_STEPS_MAX:
                 for peer in peers:
