@@ -15,6 +15,8 @@ SAG_SHARE = 0.67
 """Of what the rung needs: an easy picture takes less than the line bears."""
 GROWN = 1.1
 """Times what keeps the next rung: a browser that grew so far without congestion is in it."""
+DOUBT = 1.03
+"""A measured rate may be too good by so much; a line just under a threshold must not wander over it."""
 OWN_QUEUE_S = 2.5
 """The queue a question left behind drains in this time."""
 RECOVER_CALM_S = 0.8
@@ -110,10 +112,10 @@ class DirectionLadder:
         """What the line surely bears: its measured limit, what flows unhindered, or a question answered lately.
 
         What a test before the call found is no proof: the line of a minute ago may be another one by now."""
-        known = line.capacity_bps if line.proven else 0
+        known = round(line.capacity_bps / DOUBT) if line.proven else 0
         if line.congestion:
             return known
-        known = max(known, line.rate_bps)
+        known = max(known, round(line.rate_bps / DOUBT))
         if now < self._proven_until:
             known = max(known, self._proven_bps)
         return known

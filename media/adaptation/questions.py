@@ -48,6 +48,8 @@ class Questions:
         self._next_at = float("inf")
         self._peak_bps = 0
         self._growing = False
+        self._loss_before = 0.0
+        """Loss that was there before padding was sent is not of the padding's making."""
         self.failed_at = float("-inf")
         """When a question last met a queue: one that follows soon is of its making."""
 
@@ -75,6 +77,7 @@ class Questions:
         self._next_at = min(self._next_at, now + max_interval_s) if self._next_at != float("inf") else self._next_at
         if wanted_bps and now >= self._next_at and not line.congestion:
             self.goal_bps, self._started_at, self._peak_bps = wanted_bps, now, 0
+            self._loss_before = line.loss
             self._growing = self.grow_from_bps > 0
         return 0
 
@@ -112,7 +115,7 @@ class Questions:
         """Whether a question that ran its time without a queue is answered with yes all the same."""
         if self._by_media:
             return self._growing and self._peak_bps >= self.grow_from_bps
-        lossy = LOSS_HIDES[0] <= line.loss < LOSS_HIDES[1]
+        lossy = LOSS_HIDES[0] <= min(line.loss, self._loss_before) < LOSS_HIDES[1]
         self._unanswered = self._unanswered + 1 if lossy else 0
         return self._peak_bps >= goal * REACHED or (lossy and self._unanswered == self._trust_after)
 
@@ -128,6 +131,6 @@ class Questions:
         if self._growing:
             self._interval_s = min(max(self._interval_s, self._policy.grow_pause_s), max_interval_s)
         self._next_at = now + self._interval_s
-        if self._growing or self.failed_at == now:
+        if self._growing or self.failed_at == now or not self._unanswered:
             self._interval_s = min(self._interval_s * self._policy.probe_growth, max_interval_s)
         return 0

@@ -15,6 +15,9 @@ PACE_CONGESTED = 1.0
 """Times the capacity: a key frame must not fill the queue of a line we know to be full there."""
 PACE_MIN_BPS = 30_000
 
+AT_EASE_S = 0.060
+"""A shorter queue is no reason to look closer."""
+
 
 class DownlinkControl:
     """Fed by the transport, ticked every 200 ms, asked by the ladder. All rates on the wire.
@@ -142,6 +145,14 @@ class DownlinkControl:
             rtt_ms=None if rtt_s is None else rtt_s * 1000,
             rate_bps=self._flowing_bps,
         )
+
+    @property
+    def at_ease(self) -> bool:
+        """No congestion, and no queue that may become one."""
+        return not self._estimator.congestion and self._estimator.queue_s < AT_EASE_S
+
+    def loss(self, now: float) -> float:
+        return self._estimator.loss(now)
 
     def probe_bytes_due(self, now: float) -> int:
         """Wire bytes of padding to send now, in packets of at most 323; they count as sent."""

@@ -18,6 +18,8 @@ SILENCE_S = 1.5
 RATE_WINDOW_S = 1.0
 FALL_WINDOW_S = 0.4
 """A line that falls is measured from shortly before the queue was noticed: earlier packets came over a better line."""
+PACKET_BITS = 9_600
+"""A rate measured over a moment is wrong by one packet: what is raised by it is raised by that much less."""
 FALL_SHARE = 0.5
 """So much less than in the second before is a fall."""
 FALL_LOSSES = 4
@@ -218,7 +220,12 @@ class UplinkObserver:
             proof_bps = min(self._browser_bps, BROWSER_FACTOR * self._rate_bps)
             if proof_bps > self._capacity.bps:
                 self._capacity.prove(proof_bps, now, limit=False)
+        if self._queue_s() > QUEUE_CLEAR_S and self._sure_bps(now - FALL_WINDOW_S) > self._capacity.bps:
+            self._capacity.prove(self._sure_bps(now - FALL_WINDOW_S), now, limit=False)
         self._capacity.used(self._rate_bps, elapsed_s, now)
+
+    def _sure_bps(self, start: float) -> float:
+        return self._rate_since(start) - PACKET_BITS / max(FALL_WINDOW_S, self._totals[-1][0] - start)
 
     def _fill(self, now: float) -> None:
         """While a queue stands, what comes is what the line bears; the longer it stands, the surer."""
@@ -227,5 +234,6 @@ class UplinkObserver:
         self._congested_at = now
         self._browser_bps = None
         start = max(now - RATE_WINDOW_S, self._congested_from - FALL_WINDOW_S)
-        self._capacity.bps = self._bps_before
-        self._capacity.full(self._rate_since(start), now, keep=1.0)
+        measured_bps = self._rate_since(start)
+        self._capacity.bps = max(self._bps_before, self._sure_bps(start))
+        self._capacity.full(measured_bps, now, keep=1.0)
