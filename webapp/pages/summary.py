@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from aiohttp import web
 
-from candil.consults import finishing
+from candil.consults import attachments, finishing
 from candil.consults.links import Seat
 from webapp.context import context
 from webapp.guards import OfSeat, Route
@@ -14,7 +14,12 @@ from webapp.pages.language import page_in, reader_locale
 
 async def summary(request: web.Request, seat: Seat) -> web.Response:
     ctx, locale = context(request), reader_locale(request, seat.consult.locale)
-    record = await ctx.db.read(lambda tx: finishing.signed(tx, seat.consult.id))
+    record, photos = await ctx.db.read(
+        lambda tx: (
+            finishing.signed(tx, seat.consult.id),
+            attachments.shown(tx, seat.consult.id, seat.participant.id),
+        )
+    )
     started = datetime.fromisoformat(record.started_at).timestamp()
     return page_in(
         request,
@@ -22,6 +27,8 @@ async def summary(request: web.Request, seat: Seat) -> web.Response:
         locale,
         record=record,
         started=started,
+        photos=photos,
+        base=f"/v/{seat.participant.id}",
         next_when=when_text(record.next_action.when, ctx.templates.languages[locale]),
     )
 

@@ -1,5 +1,6 @@
 /**
- * The photos of a visit as the server words them; pictures already shown are not loaded again.
+ * The photos of a visit as the server words them; pictures already shown are not loaded again. What shows one of them
+ * large is loaded when there is one.
  *   const list = new Candil.PhotoList(element);    element: [data-photos] with data-src
  *   list.refresh()                                  // asks again while one is arriving
  */
@@ -14,6 +15,7 @@
     constructor(element) {
       this.element = element;
       this._timer = 0;
+      this._isReady = false;
       this._again();
     }
 
@@ -30,7 +32,18 @@
     }
 
     _again() {
+      this._prepare();
       if (this.element.querySelector("[data-arriving]")) this._timer = root.setTimeout(() => this.refresh(), ARRIVING_MS);
+    }
+
+    /** The script of the viewer, once it has something to show. */
+    _prepare() {
+      const viewer = /** @type {HTMLElement|null} */ (document.querySelector("[data-photo-viewer]"));
+      if (this._isReady || !viewer || !this.element.querySelector("[data-photo-id]")) return;
+      this._isReady = true;
+      const script = document.createElement("script");
+      script.src = String(viewer.dataset.script);
+      document.head.append(script);
     }
 
     /** @param {string} html */
@@ -54,4 +67,5 @@
   }
 
   Candil.PhotoList = PhotoList;
+  document.querySelectorAll(".record [data-photos]").forEach((list) => new PhotoList(/** @type {HTMLElement} */ (list)));
 })(/** @type {any} */ (self));
