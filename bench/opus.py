@@ -12,7 +12,7 @@ from bench.speech import RATE_HZ, Samples
 
 _VOIP = 2048
 _SET_BITRATE, _SET_BANDWIDTH_MAX, _SET_INBAND_FEC, _SET_LOSS_PERCENT, _SET_DTX = 4002, 4004, 4012, 4014, 4016
-_NARROWBAND, _FULLBAND = 1101, 1105
+_NARROWBAND, _WIDEBAND, _FULLBAND = 1101, 1103, 1105
 _MOST_BYTES = 1500
 _HYBRID, _CELT_ONLY = 12, 16  # first of their configurations, RFC 6716, 3.1
 
@@ -25,6 +25,8 @@ class OpusSetting:
     dtx: bool = True
     fec: bool = True
     narrowband: bool = False
+    wideband: bool = False
+    """Not above 8 kHz: without hybrid frames, whose copies repair but 20 ms of a packet."""
 
 
 def _library() -> ctypes.CDLL:
@@ -43,7 +45,7 @@ def encode(samples: Samples, setting: OpusSetting, expected_loss: float) -> list
     encoder = ctypes.c_void_p(library.opus_encoder_create(RATE_HZ, 1, _VOIP, ctypes.byref(error)))
     if error.value:
         raise OSError(f"libopus: no encoder, error {error.value}")
-    bandwidth = _NARROWBAND if setting.narrowband else _FULLBAND
+    bandwidth = _NARROWBAND if setting.narrowband else _WIDEBAND if setting.wideband else _FULLBAND
     for request, value in (
         (_SET_BITRATE, setting.bitrate_bps), (_SET_BANDWIDTH_MAX, bandwidth), (_SET_INBAND_FEC, int(setting.fec)),
         (_SET_LOSS_PERCENT, int(expected_loss * 100)), (_SET_DTX, int(setting.dtx)),

@@ -24,6 +24,7 @@ SEEDS = (1, 2, 3)
 LOSSES = (0.0, 0.05, 0.1, 0.2)
 SETTINGS = (
     OpusSetting("video: 24k, 60 ms, FEC", 24_000, 60, dtx=False),
+    OpusSetting("24k, wideband at most, 60 ms, FEC", 24_000, 60, dtx=False, wideband=True),
     OpusSetting("24k, 60 ms, no FEC", 24_000, 60, dtx=False, fec=False),
     OpusSetting("low_video, or audio with loss: 16k, 60 ms, FEC", 16_000, 60),
     OpusSetting("16k, 60 ms, no FEC", 16_000, 60, fec=False),
