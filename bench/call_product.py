@@ -15,7 +15,6 @@ from bench.call_side import Side, side
 from tests.support import visit
 from tests.support.product import LOGIN, PASSWORD, Product
 
-
 _SETTLE_S = 4.0
 
 
