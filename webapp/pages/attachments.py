@@ -10,8 +10,9 @@ from aiohttp import web
 from msgspec import Meta
 
 from candil.bus import topics
-from candil.consults import attachments
-from candil.consults.attachments import MAX_SIDE, QUALITY, DeclaredPart, PartName, Picture, Progress, Shown
+from candil.consults import attachments, gallery
+from candil.consults.attachments import MAX_SIDE, QUALITY, DeclaredPart, PartName, Picture, Progress
+from candil.consults.gallery import Shown
 from candil.consults.links import Seat
 from candil.errors import NotFound, PeerError, Refused
 from candil.imaging.aio.redraw import NotDrawable
@@ -137,13 +138,13 @@ async def send_form(request: web.Request, seat: Seat) -> web.Response:
 
 async def of_seat(request: web.Request, seat: Seat) -> web.Response:
     """One's own photos, as a piece of the page."""
-    found = await context(request).db.read(lambda tx: attachments.shown(tx, seat.consult.id, seat.participant.id))
+    found = await context(request).db.read(lambda tx: gallery.shown(tx, seat.consult.id, seat.participant.id))
     return _list(request, reader_locale(request, seat.consult.locale), f"/v/{seat.participant.id}", found)
 
 
 async def of_consult(request: web.Request, of: StaffConsult) -> web.Response:
     """Every photo of the visit, as a piece of the doctor's page."""
-    found = await context(request).db.read(lambda tx: attachments.shown(tx, of.consult.id))
+    found = await context(request).db.read(lambda tx: gallery.shown(tx, of.consult.id))
     return _list(request, of.who.staff.locale, f"/consults/{of.consult.id}", found)
 
 
@@ -159,7 +160,7 @@ async def _picture(request: web.Request, consult: ConsultRow, actor: Any) -> web
     """The redrawn JPEG. Its name tells the number of the photo and nothing of anybody."""
     ctx, part, photo, now = context(request), _part(request), request.match_info["photo"], context(request).clock.now()
     act = ctx.db.write if part == "full" else ctx.db.read  # looking at the full one is kept in the audit
-    attachment, data = await act(lambda tx: attachments.view(tx, consult.id, photo, part, actor=actor, now=now))
+    attachment, data = await act(lambda tx: gallery.view(tx, consult.id, photo, part, actor=actor, now=now))
     how = "attachment" if "download" in request.query else "inline"
     headers = {
         "Content-Disposition": f'{how}; filename="foto-{attachment.seq}.jpg"',

@@ -6,8 +6,8 @@ import msgspec
 from aiohttp import web
 
 from candil.bus import topics
-from candil.consults import attachments, finishing, notes, waiting
-from candil.consults.attachments import Shown
+from candil.consults import finishing, gallery, notes, waiting
+from candil.consults.gallery import Shown
 from candil.consults.note import NEXT_ACTIONS, Note
 from candil.consults.permissions import GUESTS, Role
 from candil.consults.record import FinalRecord
@@ -77,7 +77,7 @@ def opened(tx: Transaction, consult_id: str) -> Opened:
         has_codes=bool(codes.search(tx, "", limit=1)),
         missing=tuple(finishing.missing(note, consult, consent)),
         waiting_elsewhere=sum(1 for p in line if p.consult_id != consult_id),
-        photos=tuple(attachments.shown(tx, consult_id)),
+        photos=tuple(gallery.shown(tx, consult_id)),
     )
 
 

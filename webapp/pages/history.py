@@ -7,9 +7,9 @@ from aiohttp import web
 
 from candil.bus import topics
 from candil.config import ClinicSettings
-from candil.consults import attachments, finishing, line_history, planning
+from candil.consults import finishing, gallery, line_history, planning
 from candil.consults.accounts import SignedIn
-from candil.consults.attachments import Shown
+from candil.consults.gallery import Shown
 from candil.consults.permissions import Role
 from candil.consults.record import FinalRecord
 from candil.errors import NotFound
@@ -170,7 +170,7 @@ def _visit(tx: Transaction, of: StaffConsult) -> Visit:
         lines=tuple(line_story.people(rows, names, patient_id, until)),
         started_at=min([until, *(row.at for row in rows)]),
         talked_until=until,
-        photos=tuple(attachments.shown(tx, of.consult.id)),
+        photos=tuple(gallery.shown(tx, of.consult.id)),
         earlier=tuple(
             other
             for other in consults.of_patient(

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from aiohttp import web
 
-from candil.consults import attachments, finishing
+from candil.consults import finishing, gallery
 from candil.consults.links import Seat
 from webapp.context import context
 from webapp.guards import OfSeat, Route
@@ -17,7 +17,7 @@ async def summary(request: web.Request, seat: Seat) -> web.Response:
     record, photos = await ctx.db.read(
         lambda tx: (
             finishing.signed(tx, seat.consult.id),
-            attachments.shown(tx, seat.consult.id, seat.participant.id),
+            gallery.shown(tx, seat.consult.id, seat.participant.id),
         )
     )
     started = datetime.fromisoformat(record.started_at).timestamp()

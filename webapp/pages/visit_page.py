@@ -7,8 +7,8 @@ import msgspec
 from aiohttp import web
 
 from candil.bus import topics
-from candil.consults import attachments, visibility, waiting
-from candil.consults.attachments import Shown
+from candil.consults import gallery, visibility, waiting
+from candil.consults.gallery import Shown
 from candil.consults.links import Seat
 from candil.consults.permissions import Role
 from candil.store import consents, consults, participants, staff
@@ -85,7 +85,7 @@ async def read_visit(request: web.Request, seat: Seat, locale: str) -> Visit:
                 if visibility.may_read(participant, message, consult, by_id)
             ],
             wording=wording,
-            photos=attachments.shown(tx, consult.id, participant.id),
+            photos=gallery.shown(tx, consult.id, participant.id),
         )
 
     return await ctx.db.read(read)

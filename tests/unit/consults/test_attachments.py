@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from candil.consults import attachments, waiting
+from candil.consults import attachments, gallery, waiting
 from candil.consults.attachments import DeclaredPart, PartName, Picture, Progress
 from candil.consults.links import Seat
 from candil.errors import NotFound, PeerError, Refused
@@ -52,7 +52,7 @@ def test_preview_first_then_the_full_one_each_with_its_event_and_audit(clinic: C
     assert began.received == {"preview": 0, "full": 0}
     assert append(clinic, seat, "preview", 0, b"small").complete == ("preview",)
     attachments.keep(clinic.tx, began.attachment, "preview", PICTURE, actor=seat.actor, now=clinic.now)
-    [shown] = attachments.shown(clinic.tx, seat.consult.id)
+    [shown] = gallery.shown(clinic.tx, seat.consult.id)
     assert (shown.preview, shown.full, shown.percent) == ((640, 480), (0, 0), 0)
     assert append(clinic, seat, "full", 0, b"all of").complete == ()
     done = append(clinic, seat, "full", 6, b" it")
@@ -82,7 +82,7 @@ def test_a_wrong_hash_is_refused_and_everything_dropped(clinic: Clinic, seat: Se
     gone = attachments.refuse(clinic.tx, began.attachment, "wrong_hash", actor=seat.actor, now=clinic.now)
     assert (gone.attachment.state, gone.attachment.refusal) == ("refused", "wrong_hash")
     assert store.chunks(clinic.tx, began.attachment.id, "full") == b""
-    assert attachments.shown(clinic.tx, seat.consult.id) == []
+    assert gallery.shown(clinic.tx, seat.consult.id) == []
     assert begin(clinic, seat, full=b"right").attachment.state == "refused", "the same upload stays refused"
 
 
@@ -151,13 +151,13 @@ def test_only_who_is_in_the_running_visit_sends_and_only_the_doctor_and_the_send
     look = [seat.actor, clinic.actor]
     for actor in look:
         for part in attachments.PARTS:
-            _, data = attachments.view(clinic.tx, seat.consult.id, row.id, part, actor=actor, now=clinic.now)
+            _, data = gallery.view(clinic.tx, seat.consult.id, row.id, part, actor=actor, now=clinic.now)
             assert data == PICTURE.jpeg
     other = clinic.start(clinic.plan(identifier="V-8222333"))
     for consult_id, actor in ((seat.consult.id, other.actor), (other.consult.id, clinic.actor)):
         with pytest.raises(NotFound):
-            attachments.view(clinic.tx, consult_id, row.id, "full", actor=actor, now=clinic.now)
-    assert attachments.shown(clinic.tx, seat.consult.id, other.participant.id) == []
+            gallery.view(clinic.tx, consult_id, row.id, "full", actor=actor, now=clinic.now)
+    assert gallery.shown(clinic.tx, seat.consult.id, other.participant.id) == []
     begin(clinic, seat, "upl_00000002", full=b"xy")
     waiting.hold(clinic.tx, seat.participant.id, actor=clinic.actor, now=clinic.now)
     for act in (
@@ -223,7 +223,7 @@ def test_a_photo_in_one_piece_is_kept_once(clinic: Clinic, seat: Seat) -> None:
             clinic.tx, seat.participant.id, UPLOAD, pictures, actor=seat.actor, now=clinic.now, ids=clinic.ids
         )
         assert taken.kept == ("preview", "full")
-    [shown] = attachments.shown(clinic.tx, seat.consult.id, seat.participant.id)
+    [shown] = gallery.shown(clinic.tx, seat.consult.id, seat.participant.id)
     assert (shown.preview, shown.full) == ((3, 2), (30, 20))
     assert kinds(clinic, seat) == ["photo.previewed", "photo.kept"]
 
@@ -234,6 +234,6 @@ def test_both_are_there_after_the_signature(tmp_path: Path) -> None:
     row = begin(clinic, seat, full=b"x").attachment
     attachments.keep(clinic.tx, row, "full", PICTURE, actor=seat.actor, now=clinic.now)
     consults.update(clinic.tx, seat.consult.id, status="finished")
-    assert len(attachments.shown(clinic.tx, seat.consult.id)) == 1
+    assert len(gallery.shown(clinic.tx, seat.consult.id)) == 1
     with pytest.raises(Refused):
         begin(clinic, seat, "upl_00000002", full=b"x")
