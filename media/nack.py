@@ -11,19 +11,28 @@ REORDER_S = 0.010
 class MissingPackets:
     """Sequence numbers of one source that have not come. Times in seconds of any one clock."""
 
-    __slots__ = ("_max_tries", "_missing", "_reorder_s", "gave_up")
+    __slots__ = ("_asks", "_max_tries", "_missing", "_reorder_s", "gave_up")
 
     def __init__(self, max_tries: int = MAX_TRIES, reorder_s: float = REORDER_S) -> None:
         self._max_tries = max_tries
         self._reorder_s = reorder_s
         self._missing: dict[int, tuple[int, float]] = {}  # seq -> (tries so far, next try)
         self.gave_up = 0
+        self._asks = True
+
+    def ask(self, asks: bool) -> None:
+        """Whether to ask at all: on a line that is too full already, repeats only take the place of what is new."""
+        self._asks = asks
+        if not asks:
+            self._missing.clear()
 
     def __len__(self) -> int:
         return len(self._missing)
 
     def add_gap(self, first: int, count: int, now: float) -> bool:
         """``count`` numbers from ``first`` on were skipped. False when that is too many to repair."""
+        if not self._asks:
+            return True
         if count + len(self._missing) > MAX_MISSING:
             self._missing.clear()
             return False

@@ -303,6 +303,8 @@ class MediaSession(Steered):
                 self.send_nack(audio, now)
             if video.wants_attention:
                 self.request_keyframe(now)
+            if self._caps_to_send:
+                self.send_cap()
             if now - self._feedback_at >= self.feedback_interval_s and self.feedback.pending():
                 self._send_feedback(now)
         if now >= self._slow_at:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from media.negotiation import Negotiation
     from media.room import Room
 
+CAP_REPEATS = 4
+"""A lower cap is said again at the following ticks."""
+
 
 class Steered(Receiving):
     """The part of ``MediaSession`` that others steer by."""
@@ -36,6 +39,7 @@ class Steered(Receiving):
     _downlinks: dict[tuple[str, str], Downlink]
 
     def start_steering(self, hint: "LineHint | None") -> None:
+        self._caps_to_send = 0
         self.wanted = {rtp.AUDIO: True, rtp.VIDEO: True}
         self.microphone = self.camera = True
         """Whether the participant's devices are on; set by ``set_devices``."""
@@ -93,8 +97,14 @@ class Steered(Receiving):
         """Cap the participant's camera, at once; 0 brakes it as far as a browser lets itself be braked."""
         if bitrate_bps == self.max_video_bitrate_bps:
             return
+        self._caps_to_send = CAP_REPEATS if bitrate_bps < self.max_video_bitrate_bps else 1
         self.max_video_bitrate_bps = bitrate_bps
-        if self.connected and self.uplinks[rtp.VIDEO].ssrc:
+        self.send_cap()
+
+    def send_cap(self) -> None:
+        """The cap, while it is new: a line that needs a lower one loses packets."""
+        if self._caps_to_send and self.connected and self.uplinks[rtp.VIDEO].ssrc:
+            self._caps_to_send -= 1
             self.send_rtcp(control.cap(self))
 
     def set_limit(self, down: "Rung", up: "Rung", reason: str) -> None:

@@ -2,8 +2,8 @@
 
 from media.congestion.history import SendHistory
 
-BRAKE_FLOOR_S = 0.25
-BRAKE_SLACK_S = 0.10
+BRAKE_FLOOR_S = 0.20
+BRAKE_SLACK_S = 0.06
 BRAKE_MAX_S = 3.0
 SILENCE_S = 1.5
 FIRST_USUAL_S = 0.5
