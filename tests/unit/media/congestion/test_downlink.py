@@ -78,7 +78,7 @@ def test_same_feedback_twice_changes_nothing() -> None:
 def test_brake_learns_the_usual_wait(wait: float) -> None:
     control = DownlinkControl()
     _Driver(control).run(100, wait=wait)
-    assert max(0.25, wait) <= control.hold_after_s <= wait + 0.4
+    assert max(0.2, wait) <= control.hold_after_s <= wait + 0.4
 
 
 def test_silence_and_back() -> None:
