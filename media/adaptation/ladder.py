@@ -325,12 +325,17 @@ class DirectionLadder:
             target = back if known >= self.hold_bps(back, wanted.load) else min(target, back)
         elif target > Rung.LOW_VIDEO > self.rung:
             target = Rung.LOW_VIDEO
-        if target is Rung.STILLS and self.questions.goal_bps is not None:
-            return  # the question may bring more
+        if target is Rung.STILLS and (self.questions.goal_bps is not None or self._swings(now)):
+            return  # the question may bring more; or it would be gone again
         if target > self.rung:
             if not recovering:
                 self._last_up, self._up_from = now, self.rung
             self._move(now, target)
+
+    def _swings(self, now: float) -> bool:
+        """A line that failed more than once is seldom better off with stills in between."""
+        again = self._penalty_s > self.policy.penalty_first_s
+        return again and now < self._last_down + self._penalty_s + self.policy.forgive_s
 
     def _proven_rung(self, known_bps: int, top: Rung, load: Load) -> Rung:
         for rung in range(top, self.rung, -1):

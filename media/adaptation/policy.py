@@ -166,12 +166,12 @@ class LadderPolicy:
     """After a step down the line is asked nothing: its queue drains, and feedback from before comes in."""
     up_hold_s: float = 2.0
     """Between two steps up."""
-    failed_within_s: float = 20.0
+    failed_within_s: float = 30.0
     """A rung left again this soon was a failed upgrade."""
-    penalty_first_s: float = 10.0
-    penalty_growth: float = 3.0
+    penalty_first_s: float = 15.0
+    penalty_growth: float = 4.0
     penalty_max_s: float = 300.0
-    """After failed upgrades no step up for 10, 30, 90, 270, 300 s."""
+    """After failed upgrades no step up for 15, 60, 240, 300 s."""
     low_penalty_first_s: float = 60.0
     """The same after a failed way out of text or emergency sound: at most one change a minute there."""
     forgive_s: float = 120.0

@@ -109,7 +109,8 @@ class Questions:
         if line.rate_bps >= need_bps:
             return True
         sure = line.sender_bps is not None and line.sender_bps >= need_bps and now - self._started_at >= TOLD_AFTER_S
-        return sure and (self._growing or self._peak_bps >= goal * TOLD_SHARE)
+        never_full = self.failed_at == float("-inf") and self._peak_bps >= goal * TOLD_SHARE
+        return sure and (self._growing or never_full)
 
     def _reached(self, line: LineState, goal: int) -> bool:
         """Whether a question that ran its time without a queue is answered with yes all the same."""

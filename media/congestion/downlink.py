@@ -11,6 +11,9 @@ from media.congestion.waiting import AckClock
 START_BPS = 40_000
 PACE_FREE = 2.0
 PACE_NEAR_LIMIT = 1.3
+PACE_THIN = 0.9
+THIN_BPS = 150_000
+"""A line known to be full below this: a picture sent any faster pushes the sound out of its queue."""
 PACE_CONGESTED = 1.0
 """Times the capacity: a key frame must not fill the queue of a line we know to be full there."""
 PACE_MIN_BPS = 30_000
@@ -179,5 +182,7 @@ class DownlinkControl:
         factor = PACE_NEAR_LIMIT if self._capacity.limit_known(now) else PACE_FREE
         if self._estimator.congestion:
             factor = PACE_CONGESTED
+        if self._capacity.limit_known(now) and self._capacity.bps < THIN_BPS:
+            factor = PACE_THIN
         self.pace_bps = max(PACE_MIN_BPS, int(factor * self._capacity.bps))
         self.hold_after_s = self._clock.hold_after_s

@@ -34,6 +34,8 @@ FLAT_LOSS = 0.05
 BROWSER_FACTOR = 2.0
 """A browser's estimate is proof up to so many times what arrives: before it has sent video it says 300 kbit/s."""
 BROWSER_LASTS_S = 6.0
+LIMIT_COUNTS_S = 120.0
+"""A line found full lately is not believed to bear more on a browser's word."""
 IMPLAUSIBLE_S = 10.0
 """A jump of RTP time by more is another clock, not a queue."""
 START_BPS = 30_000
@@ -216,7 +218,7 @@ class UplinkObserver:
             return
         self._usual_loss += (self._loss - self._usual_loss) * min(1.0, elapsed_s / USUAL_LOSS_S)
         told = self._browser_bps is not None and now - self._browser_at < BROWSER_LASTS_S
-        if self._browser_bps is not None and told and not self._capacity.limit_known(now):
+        if self._browser_bps is not None and told and now - self._congested_at > LIMIT_COUNTS_S:
             proof_bps = min(self._browser_bps, BROWSER_FACTOR * self._rate_bps)
             if proof_bps > self._capacity.bps:
                 self._capacity.prove(proof_bps, now, limit=False)
