@@ -37,7 +37,13 @@ class CandilServer:
         self._ready = asyncio.Event()
         self._offers: dict[str, list[str]] = {}  # offers that came before their peer was known
         self._handlers: dict[str, Callable[[str], None]] = {}
+        self._best: dict[str, bool] = {}
         self.unexpected: list[dict[str, Any]] = []
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody's line is believed to bear less than the best rung."""
+        return not self._adaptive or (all(self._best.values()) and len(self._best) >= len(self._handlers))
 
     @property
     def pid(self) -> int:
@@ -105,6 +111,7 @@ class CandilServer:
         for session in list(self._handlers):
             self._command(do="close", session=session)
         self._handlers.clear()
+        self._best.clear()
         for peer in peers:
             peer.close()
 
@@ -129,6 +136,8 @@ class CandilServer:
                 self._opened.put_nowait(event["session"])
             elif event["event"] == "offer":
                 self._on_offer(event["session"], event["sdp"])
+            elif event["event"] == "line":
+                self._best[event["participant"]] = event["best"]
             elif event["event"] == "path_lost" or event.get("reason", "left") not in ("left", "server_closed"):
                 self.unexpected.append(event)
 

@@ -33,6 +33,9 @@ def emit(**event: Any) -> None:
 class Listener:
     """Passes what the bench needs of a session's life on."""
 
+    def __init__(self) -> None:
+        self._best: dict[str, bool] = {}
+
     def on_offer(self, session_id: str, sdp: str) -> None:
         emit(event="offer", session=session_id, sdp=sdp)
 
@@ -52,7 +55,10 @@ class Listener:
         """The bench's streams are as large as they are."""
 
     def on_line(self, participant_id: str, news: LineNews) -> None:
-        """Not needed."""
+        best = not news.down.reason and not news.up.reason
+        if self._best.get(participant_id) != best:
+            self._best[participant_id] = best
+            emit(event="line", participant=participant_id, best=best)
 
     def on_closed(self, session_id: str, reason: str) -> None:
         emit(event="closed", session=session_id, reason=reason)
@@ -74,6 +80,7 @@ class Commands:
             self._sessions[command["session"]].answer(command["sdp"])
         elif command["do"] == "close":
             self._sessions.pop(command["session"]).close()
+            self._listener = Listener()
         elif command["do"] == "profile":
             (self.profile.enable if command["on"] else self.profile.disable)()
 

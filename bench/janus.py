@@ -131,6 +131,7 @@ class JanusServer:
     """Each participant has a publishing and a subscribing connection, as Janus clients do."""
 
     name = "janus"
+    settled = True  # it adapts nothing
 
     def __init__(self, core: int | None, address: str, event_loops: int = 0) -> None:
         self.core = core

@@ -64,7 +64,7 @@ def handle_rtcp(session: Any, data: bytes, now: float, ntp_now_s: float) -> None
     reported = False
     for message in rtcp.parse_compound(data):
         if isinstance(message, rtcp.TransportFeedback):
-            session.downlink_control.on_feedback(message.fci, now)
+            session.on_feedback(message.fci, now)
         elif isinstance(message, rtcp.ReportBlock):
             reported |= _note_report_block(session, message, now, ntp_now_s)
         elif isinstance(message, rtcp.SenderReport):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from media import rtp, vp8
 from media.congestion.history import MASK as _SENT_MASK
 from media.downlink import Downlink
-from media.pacer import QueuedPacket
+from media.pacer import PACKET_OVERHEAD_BYTES, QueuedPacket
 from media.padding import padding_sizes
 from media.receiving import AUDIO_STAMP_S
 from media.rtp import IP_UDP_BYTES as _IP_UDP_BYTES
@@ -179,22 +179,17 @@ class Forwarder:
         if not in_order:
             sinks = [sink for sink in sinks if sink.covers(seq)]
         if uplink.is_video:
+            size = len(payload) + PACKET_OVERHEAD_BYTES
             for sink in sinks:
-                if now > sink.session.clear_until:
-                    sinks = self._admitted(sinks, b0, b1, seq, ts, payload, now, in_order)
-                    break
+                session = sink.session
+                if now <= session.clear_until:
+                    continue
+                pacer = session.pacer
+                if pacer.credit > 0 and now < pacer.open_until and not pacer.queue:  # Pacer.may_send, inline
+                    pacer.credit -= size
+                elif not session.admit(QueuedPacket(sink, b0, b1, seq, ts, payload, in_order, now), now):
+                    sinks = [other for other in sinks if other is not sink]
         self.send(sinks, uplink, b0, b1, seq, ts, payload, now)
-
-    @staticmethod
-    def _admitted(
-        sinks: list[Downlink], b0: int, b1: int, seq: int, ts: int, payload: bytes, now: float, in_order: bool
-    ) -> list[Downlink]:
-        return [
-            sink
-            for sink in sinks
-            if now <= sink.session.clear_until
-            or sink.session.admit(QueuedPacket(sink, b0, b1, seq, ts, payload, in_order, now), now)
-        ]
 
     def send(  # noqa: C901 - the fast path, inlined for speed
         self, sinks: list[Downlink], uplink: Uplink, b0: int, b1: int, seq: int, ts: int, payload: bytes, now: float
@@ -208,6 +203,7 @@ class Forwarder:
         if not is_video and uplink.audio_level >= 0:
             unstamped = _AUDIO_LEVEL | uplink.audio_level << 16
         padding = b0 & 0x20
+        descriptor: vp8.Vp8Descriptor | None = None
         buffer, seal = self._buffer, self._seal
         view, cdata, length = buffer.view, buffer.cdata, buffer.length
         sealed = sent = octets = 0
@@ -219,10 +215,8 @@ class Forwarder:
             if is_video:
                 if history is None:
                     word = _ABS_SEND_TIME | int((now + self.ntp_offset_s) * 262144) & 0xFFFFFF
-                elif session.stamps_left > 1:
-                    session.stamps_left -= 1
-                else:
-                    session.stamps_left = session.stamp_every
+                elif now >= session.video_stamp_at:
+                    session.video_stamp_at = now + session.stamp_interval_s
                     session.audio_stamp_at = now + AUDIO_STAMP_S
                     stamped = True
             elif now >= session.audio_stamp_at:
@@ -241,7 +235,9 @@ class Forwarder:
                 )
                 start = 20
             if sink.picture_shift or sink.tl0_shift:
-                _shift_pictures(view, start, payload, sink)
+                if descriptor is None:
+                    descriptor = vp8.parse_descriptor(payload) or vp8.NO_IDS
+                vp8.shift_ids(view, start, descriptor, sink.picture_shift, sink.tl0_shift)
             length[0] = start + size
             if seal(session.srtp_out, cdata, length):
                 self.dropped += 1

@@ -5,6 +5,7 @@ lasts do packets wait; audio never does. What has waited too long is worthless, 
 at the next key frame.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,12 @@ MAX_PACED_S = 1.0
 MIN_CREDIT_BYTES = 3_000
 CREDIT_S = 0.1
 """The bucket holds this much of its rate: a frame goes out in one piece where the line is good."""
+
+
+PACKET_OVERHEAD_BYTES = 60
+"""Taken from the bucket beside a packet's payload."""
+TRUST_S = 0.2
+"""The bucket's rate and the brake are looked at again after this, however much is left in it."""
 
 
 class PaceControl(Protocol):
@@ -50,13 +57,18 @@ class QueuedPacket:
 
 
 class Pacer:
-    """Of one receiving session. Times in seconds of one clock."""
+    """Of one receiving session. Times in seconds of one clock.
 
-    __slots__ = ("_control", "_credit", "_filled_at", "queue")
+    The fast path takes from ``credit`` by itself until it is used up or ``open_until`` is over.
+    """
+
+    __slots__ = ("_control", "_filled_at", "credit", "open_until", "queue")
 
     def __init__(self, control: PaceControl, now: float) -> None:
         self._control = control
-        self._credit = float(MIN_CREDIT_BYTES)
+        self.credit = float(MIN_CREDIT_BYTES)
+        self.open_until = -math.inf
+        """Until then nothing but an empty bucket holds packets back."""
         self._filled_at = now
         self.queue: deque[QueuedPacket] = deque()
 
@@ -68,14 +80,19 @@ class Pacer:
     def may_send(self, size: int, now: float) -> bool:
         """Take ``size`` bytes from the bucket, if nothing is held back. The last packet may overdraw it."""
         if self.held(now):
+            self.open_until = -math.inf
             return False
-        byte_rate = self._control.pace_bps / 8
-        credit = self._credit + (now - self._filled_at) * byte_rate
-        self._credit = min(credit, max(MIN_CREDIT_BYTES, byte_rate * CREDIT_S))
+        control = self._control
+        byte_rate = control.pace_bps / 8
+        credit = self.credit + (now - self._filled_at) * byte_rate
+        self.credit = min(credit, max(MIN_CREDIT_BYTES, byte_rate * CREDIT_S))
         self._filled_at = now
-        if self._credit <= 0:
+        if self.credit <= 0:
             return False
-        self._credit -= size
+        self.credit -= size
+        self.open_until = now + TRUST_S
+        if control.history.newest_acked:  # the brake cannot fall before this
+            self.open_until = min(self.open_until, min(control.history.unacked_since, now) + control.hold_after_s)
         return True
 
     def push(self, packet: QueuedPacket) -> bool:
@@ -85,7 +102,7 @@ class Pacer:
 
     def next(self, now: float) -> QueuedPacket | None:
         """The packet that may go now."""
-        if self.queue and self.may_send(len(self.queue[0].payload) + 60, now):
+        if self.queue and self.may_send(len(self.queue[0].payload) + PACKET_OVERHEAD_BYTES, now):
             return self.queue.popleft()
         return None
 

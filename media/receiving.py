@@ -11,7 +11,7 @@ from media import rtp
 from media.congestion.downlink import DownlinkControl
 from media.congestion.history import SendHistory
 from media.downlink import Downlink
-from media.pacer import Pacer, QueuedPacket
+from media.pacer import PACKET_OVERHEAD_BYTES, Pacer, QueuedPacket
 
 AUDIO_STAMP_S = 0.5
 """At least so far apart are audio packets that the browser must acknowledge: each costs it a datagram."""
@@ -23,10 +23,11 @@ CLEAR_S = 0.4
 FLOW_TICKS = 5
 """What flows is measured over so many ticks: a second."""
 CALM_S = 5.0
-CALM_QUEUE_MS = 60.0
-CALM_LOSS = 0.01
-CALM_STAMP_EVERY = 4
-"""At 50 packets/s that still tells of a growing queue every 80 ms, for a quarter of the feedback's work."""
+CALM_LOSS = 0.1
+"""One of the few packets that are numbered then; more is looked at closely."""
+CALM_STAMP_S = 0.16
+"""So far apart are numbered packets on a calm line: as often as needed to notice that it is calm no more, for a
+tenth of the feedback's work. The first sign of a queue makes it every packet again."""
 STARVED_RETRY_S = 1.0
 """At most so often does a receiver whose video was dropped ask for a key frame."""
 
@@ -40,9 +41,9 @@ class Receiving:
     def start_receiving(self, control: DownlinkControl, now: float, *, stamped: bool) -> None:
         self.downlink_control = control
         self.history: SendHistory | None = control.history if stamped else None
-        self.stamp_every = 1
-        """Of video packets one in so many is numbered; more than 1 only while the line is calm."""
-        self.stamps_left = 1
+        self.stamp_interval_s = 0.0
+        """Numbered video packets are at least so far apart; 0: every packet is numbered."""
+        self.video_stamp_at = now
         self.audio_stamp_at = now if stamped else math.inf
         self.clear_until = math.inf
         """Until then video is sent without asking the pacer."""
@@ -89,15 +90,25 @@ class Receiving:
 
     def _choose_stamps(self, now: float) -> None:
         """Every packet is numbered while something is to be found out, few when all has been well for a while."""
-        line = self.downlink_control.line(now)
-        well = not line.congestion and line.queue_ms < CALM_QUEUE_MS and line.loss < CALM_LOSS
-        if not well or self.probe_goal_bps is not None or self.downlink_control.probing:
+        control = self.downlink_control
+        asking = self.probe_goal_bps is not None or control.probing
+        if asking or not control.at_ease or control.loss(now) >= CALM_LOSS:
             self._calm_since = now
-        self.stamp_every = CALM_STAMP_EVERY if now - self._calm_since > CALM_S else 1
+        self.stamp_interval_s = CALM_STAMP_S if now - self._calm_since > CALM_S else 0.0
+
+    def on_feedback(self, fci: bytes, now: float) -> None:
+        """Transport feedback of the peer."""
+        control = self.downlink_control
+        control.on_feedback(fci, now)
+        if self.stamp_interval_s and not control.at_ease:
+            self._calm_since = self.video_stamp_at = now
+            self.stamp_interval_s = 0.0
+            if self.paced:
+                self.clear_until = 0.0
 
     def admit(self, packet: QueuedPacket, now: float) -> bool:
         """Whether a video packet may be sent now; otherwise it waits, or everything waiting is given up."""
-        if not self.pacer.queue and self.pacer.may_send(len(packet.payload) + 60, now):
+        if not self.pacer.queue and self.pacer.may_send(len(packet.payload) + PACKET_OVERHEAD_BYTES, now):
             return True
         if not self.pacer.push(packet) or self.pacer.stale(now):
             self.starve(now)

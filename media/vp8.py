@@ -15,6 +15,10 @@ class Vp8Descriptor:
     tl0_offset: int
 
 
+NO_IDS = Vp8Descriptor(False, -1, -1, 0, -1, -1)
+"""Nothing to shift."""
+
+
 def parse_descriptor(payload: bytes) -> Vp8Descriptor | None:
     """None when the payload is too short to be what it says."""
     try:

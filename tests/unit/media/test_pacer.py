@@ -1,7 +1,6 @@
 """Video that has to wait: what is sent when, what is given up, and that the receiver never sees a gap."""
 
 import struct
-from dataclasses import replace
 
 import pytest
 
@@ -213,24 +212,37 @@ def test_padding_sizes_add_up(wire_bytes: int) -> None:
 
 def test_few_packets_are_numbered_once_a_line_has_been_calm_and_all_when_it_is_not() -> None:
     line = Line()
-    session, now = line.bea, 0.0
-    calm = session.downlink_control.line(now)
-    state = replace(calm, congestion="", queue_ms=5.0, loss=0.0)
-    session.downlink_control.line = lambda _now: state  # type: ignore[method-assign]
-    every = []
+    session = line.bea
+    intervals = []
     for step in range(60):
-        session.tick_downlink(now + step / 5)
-        every.append(session.stamp_every)
-    assert every[20] == 1
-    assert every[59] == 4
-    state = replace(state, congestion="delay")
-    session.tick_downlink(now + 12.2)
-    assert session.stamp_every == 1
-    state = replace(state, congestion="")
-    session.tick_downlink(now + 12.4)
-    assert session.stamp_every == 1
-    session.tick_downlink(now + 20)
-    assert session.stamp_every == 4
+        session.tick_downlink(step / 5)
+        intervals.append(session.stamp_interval_s)
+    assert intervals[20] == 0
+    assert intervals[59] == 0.16
+    estimator = session.downlink_control._estimator
+    estimator.congestion = "delay"
+    session.tick_downlink(12.2)
+    assert session.stamp_interval_s == 0
+    estimator.congestion = ""
+    session.tick_downlink(12.4)
+    assert session.stamp_interval_s == 0
+    session.tick_downlink(20)
+    assert session.stamp_interval_s == 0.16
     session.probe_goal_bps = 500_000
-    session.tick_downlink(now + 20.2)
-    assert session.stamp_every == 1
+    session.tick_downlink(20.2)
+    assert session.stamp_interval_s == 0
+
+
+def test_the_first_sign_of_a_queue_numbers_every_packet_without_waiting_for_the_tick() -> None:
+    session = Line().bea
+    for step in range(60):
+        session.tick_downlink(step / 5)
+    session.paced = True
+    session.tick_downlink(12)
+    assert (session.stamp_interval_s, session.video_stamp_at < 12) == (0.16, True)
+    session.video_stamp_at = 12.1
+    session.downlink_control._estimator.congestion = "delay"
+    session.on_feedback(b"", 12.05)
+    assert session.stamp_interval_s == 0
+    assert session.video_stamp_at <= 12.05
+    assert session.clear_until == 0  # and video goes by the bucket again
