@@ -46,7 +46,7 @@
     const waiting = new Candil.Waiting(room, connection, chat, (/** @type {string} */ step) => go(step));
     const call = data.media === "text" ? null : new Candil.PatientCall(room, connection, go);
 
-    new Candil.PatientPhoto(room, connection, call && call.call);
+    photos(room, connection, call && call.call);
 
     let reloading = 0;
     /** Another page is needed. Asking again while it comes would begin its loading anew on a slow line. */
@@ -127,6 +127,44 @@
       } else {
         data.connection = state;
       }
+    });
+  }
+
+  /** The scripts of photos come when the doctor asks for one, or when one is left to be sent: most visits have none.
+   * @param {HTMLElement} room @param {any} connection @param {any} call */
+  function photos(room, connection, call) {
+    const scripts = String(/** @type {HTMLElement} */ (room.querySelector("[data-photo-sheet]")).dataset.scripts).split(" ");
+    /** @type {Promise<any>|null} */
+    let loading = null;
+    const load = () => {
+      if (!loading) {
+        const one = (/** @type {Promise<any>} */ before, /** @type {string} */ src) => before.then(() => script(src));
+        const all = scripts.reduce(one, Promise.resolve());
+        loading = all.then(() => new Candil.PatientPhoto(room, connection, call), () => (loading = null)); // then tried again
+      }
+      return loading;
+    };
+    connection.on("photo.requested", async (/** @type {any} */ message) => {
+      const photo = await load();
+      if (photo) photo.asked(message.request);
+    });
+    connection.on("welcome", () => {
+      try {
+        if (root.localStorage.getItem("candil.photos")) load();
+      } catch (error) {
+        // No store: then nothing was left in it.
+      }
+    });
+  }
+
+  /** @param {string} src @returns {Promise<void>} */
+  function script(src) {
+    return new Promise((resolve, reject) => {
+      const element = document.createElement("script");
+      element.src = src;
+      element.onload = () => resolve();
+      element.onerror = () => reject(new Error("no script"));
+      document.head.append(element);
     });
   }
 

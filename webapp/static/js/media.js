@@ -192,6 +192,11 @@
       if (this._current) this._tellLimit(this._current);
     }
 
+    /** What is sent now: the newest media.order, or null. */
+    get order() {
+      return this._orders.order;
+    }
+
     get limit() {
       return this._ceilings.limit;
     }

@@ -39,12 +39,14 @@
           cursor.continue();
         };
       });
+      mark(found.length > 0);
       return found.sort((one, other) => one.at - other.at).map((entry) => entry.photo);
     }
 
     /** @param {any} photo @returns {Promise<void>} */
     keep(photo) {
       const { id, preview, full } = photo;
+      mark(true);
       const entry = { participant: this._participant, at: Date.now(), photo: { id, preview, full } };
       return this._do((table) => table.put(entry, id));
     }
@@ -63,6 +65,16 @@
         transaction.onabort = transaction.onerror = () => reject(transaction.error);
         work(transaction.objectStore(TABLE));
       });
+    }
+  }
+
+  /** A word for the next page, which then loads this script. @param {boolean} isLeft */
+  function mark(isLeft) {
+    try {
+      if (isLeft) root.localStorage.setItem("candil.photos", "1");
+      else root.localStorage.removeItem("candil.photos");
+    } catch (error) {
+      // A forbidden store: the photo lasts as long as the page.
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * The doctor asks for a photo: a sheet to take it, to see what is sent and what it costs, and how far it came.
- *   new Candil.PatientPhoto(room, connection, call)     call: Candil.Call, or null for who chose text
+ *   const photo = new Candil.PatientPhoto(room, connection, call);   call: Candil.Call, or null for who chose text
+ *   photo.asked(request)                                              the doctor asks; the scripts come only now
  * The sheet's data-photo says which of its parts is shown: asked, camera, working, confirm or failed.
  */
 (function (root) {
@@ -26,10 +27,6 @@
       /** @type {Element|null} */
       this.before = null;
       this.newsTimer = 0;
-      /** @type {any} */
-      this.up = null;
-      /** @type {any} */
-      this.order = null;
       this.sender = new Candil.PhotoSender({
         base: room.dataset.base,
         csrf: room.dataset.csrf,
@@ -43,11 +40,6 @@
 
     _listen() {
       const connection = this.connection;
-      connection.on("photo.requested", (/** @type {any} */ message) => this._asked(message.request));
-      connection.on("media.order", (/** @type {any} */ order) => (this.order = order));
-      connection.on("media.line", (/** @type {any} */ line) => {
-        if (line.participant === this.room.dataset.me) this.up = line.up;
-      });
       connection.on("welcome", () => this.sender.wake());
       connection.on("state", (/** @type {any} */ view) => {
         if (view.consult.status !== "in-progress" || view.consult.conversation_ended) this._close();
@@ -74,12 +66,13 @@
     /** The call's share of the line, for the pace of the photo. */
     _line() {
       const inCall = Boolean(this.call && this.call.state === "connected");
-      const capacityBps = inCall && this.up ? this.up.capacity_bps : 0;
-      return Object.assign({ inCall, capacityBps }, Candil.orderedBps(inCall ? this.order : null));
+      const line = inCall && this.call.lines.get(this.room.dataset.me);
+      const capacityBps = line ? line.up.capacity_bps : 0;
+      return Object.assign({ inCall, capacityBps }, Candil.orderedBps(inCall ? this.call.order : null));
     }
 
     /** @param {string} request */
-    _asked(request) {
+    asked(request) {
       if (!root.crypto || !root.crypto.subtle || this.room.dataset.step !== "call") return;
       this.request = request;
       if (this.sheet.hidden) {
