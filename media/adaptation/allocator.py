@@ -17,6 +17,8 @@ ENLARGE_SHARE = 0.9
 """Of a rung's most: a picture growing beyond it gets the lines of the next."""
 TEST_FRAMERATE = 8.0
 TEST_MIN_BITRATE_BPS = 30_000
+LOUD_MIN_BPS = 8_000
+LOUD_SHARE = 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +190,18 @@ def _with_test(policy: LadderPolicy, publisher: Member, order: PublishOrder) -> 
     rung = publisher.up.rung
     if goal_bps is None or rung >= Rung.LOW_VIDEO:
         return order
-    if rung >= Rung.AUDIO:
+    if rung >= Rung.AUDIO and goal_bps > policy.thin_line_bps * policy.probe_margin:
         sound_bps = order.audio.wire_bps if order.audio else 0
         bitrate_bps = max(TEST_MIN_BITRATE_BPS, round(policy.test_share * goal_bps) - sound_bps)
         height = policy.low_video.video_height
         return PublishOrder(order.audio, VideoOrder(bitrate_bps, TEST_FRAMERATE, height), probe=True)
-    sound = policy.emergency.audio if rung is Rung.TEXT else replace(policy.audio.audio, bitrate_bps=16_000)
-    return PublishOrder(replace(sound, dtx=False), order.video, probe=True)
+    if rung is Rung.TEXT:
+        return PublishOrder(replace(policy.emergency.audio, dtx=False), order.video, probe=True)
+    return PublishOrder(_loud(policy, goal_bps), order.video, probe=True)
+
+
+def _loud(policy: LadderPolicy, goal_bps: int) -> AudioOrder:
+    """Sound that takes a little more than the goal: one packet of a picture alone would fill a thin line's queue."""
+    sound = replace(policy.audio.audio, dtx=False)
+    headers_bps = sound.wire_bps - sound.bitrate_bps
+    return replace(sound, bitrate_bps=max(LOUD_MIN_BPS, round(goal_bps * LOUD_SHARE) - headers_bps))

@@ -17,6 +17,8 @@ GROWN = 1.1
 """Times what keeps the next rung: a browser that grew so far without congestion is in it."""
 DOUBT = 1.03
 """A measured rate may be too good by so much; a line just under a threshold must not wander over it."""
+LOW_STEP, LOW_STEP_BPS = 1.5, 16_000
+"""Below the audio rung an uplink is asked in such steps."""
 OWN_QUEUE_S = 2.5
 """The queue a question left behind drains in this time."""
 RECOVER_CALM_S = 0.8
@@ -134,7 +136,11 @@ class DirectionLadder:
         goal_bps = self._goal(now, line, wanted)
         self._set_question(wanted)
         proven_bps = self.questions.tick(
-            now, line, goal_bps, self._max_interval_s(line), self.policy.thin_probe_interval_s * self._thin(line)
+            now,
+            line,
+            goal_bps,
+            self._max_interval_s(now, line),
+            self.policy.thin_probe_interval_s * self._thin(now, line),
         )
         if proven_bps:
             self._proven_bps, self._proven_until = proven_bps, now + self.policy.proof_s
@@ -201,11 +207,16 @@ class DirectionLadder:
             need = round(failed_bps * self.policy.forgive_ratio) if known >= failed_bps else need
         if known >= need:
             return 0
-        return self._gentle(round(need * self.policy.probe_margin), line, wanted)
+        return self._gentle(now, round(need * self.policy.probe_margin), line, wanted)
 
-    def _gentle(self, goal_bps: int, line: LineState, wanted: Wanted) -> int:
+    def _gentle(self, now: float, goal_bps: int, line: LineState, wanted: Wanted) -> int:
         """Asking for far more than a line can bear hurts what it carries: from its known limit go in steps."""
-        if not line.proven or self.rung < Rung.AUDIO:
+        if self.rung < Rung.AUDIO:
+            stepwise = self._by_media and self._limit_known(now, line)
+            return min(goal_bps, max(round(LOW_STEP * line.capacity_bps), LOW_STEP_BPS)) if stepwise else goal_bps
+        if self._by_media and self.rung < Rung.LOW_VIDEO and self._thin(now, line):
+            return min(goal_bps, round(self.policy.thin_line_bps * self.policy.probe_margin))
+        if not line.proven:
             return goal_bps
         if self.rung < Rung.LOW_VIDEO:
             step = self.enter_bps(Rung.STILLS, wanted.load) * self.policy.probe_margin
@@ -220,18 +231,23 @@ class DirectionLadder:
             return min(top, Rung.LOW_VIDEO)
         return min(top, Rung(min(self.rung + 1, Rung.HD)))
 
-    def _max_interval_s(self, line: LineState) -> float:
+    def _max_interval_s(self, now: float, line: LineState) -> float:
         policy = self.policy
         if self.rung < Rung.AUDIO:
             return policy.text_probe_max_interval_s
         if self.rung >= Rung.LOW_VIDEO:
             return policy.uplink_grow_max_pause_s if self._by_media else policy.video_probe_max_interval_s
-        if self._thin(line):
+        if self._thin(now, line):
             return policy.thin_probe_max_interval_s
         return policy.probe_max_interval_s
 
-    def _thin(self, line: LineState) -> bool:
-        return line.proven and line.capacity_bps < self.policy.thin_line_bps
+    def _thin(self, now: float, line: LineState) -> bool:
+        return self._limit_known(now, line) and line.capacity_bps < self.policy.thin_line_bps
+
+    def _limit_known(self, now: float, line: LineState) -> bool:
+        """What a hint, a measurement or a question that met a queue says; else a small rate is just all that was tried."""
+        hinted = 0 < self._hint_bps < self.policy.thin_line_bps
+        return line.proven or hinted or now - self.questions.failed_at < self.policy.forgive_s
 
     def _down(self, now: float, line: LineState, wanted: Wanted) -> bool:
         """Leave a rung the line does not bear, in one step to what it does; True when that happened."""

@@ -135,10 +135,10 @@ class LadderPolicy:
     grow_pause_s: float = 10.0
     """After it did not: at least so long until the next time, growing to ``uplink_grow_max_pause_s``."""
     uplink_grow_max_pause_s: float = 60.0
-    thin_probe_interval_s: float = 15.0
-    thin_probe_max_interval_s: float = 45.0
+    thin_probe_interval_s: float = 30.0
+    thin_probe_max_interval_s: float = 90.0
     """On lines proven below ``thin_line_bps``, where asking itself hurts the sound."""
-    text_probe_max_interval_s: float = 60.0
+    text_probe_max_interval_s: float = 90.0
     """Below the audio rung."""
     low_probe_interval_s: float = 30.0
     """Before the first question there."""

@@ -8,7 +8,9 @@ REACHED = 0.85
 PROVEN = 0.97
 """Share of the goal at which a measured capacity answers the question."""
 QUEUE_STOP_MS = 100.0
-"""A queue this long while asking is the answer."""
+"""A queue longer by this while asking is the answer."""
+THIN_STOP_MS = 40.0
+"""The same where the sound itself asks."""
 LOSS_HIDES = (0.04, 0.4)
 """Loss at which a silent answer says nothing about the line's rate."""
 CARRIED = 0.96
@@ -48,6 +50,7 @@ class Questions:
         self._next_at = float("inf")
         self._peak_bps = 0
         self._growing = False
+        self._queue_before_ms = 0.0
         self._loss_before = 0.0
         """Loss that was there before padding was sent is not of the padding's making."""
         self.failed_at = float("-inf")
@@ -77,7 +80,7 @@ class Questions:
         self._next_at = min(self._next_at, now + max_interval_s) if self._next_at != float("inf") else self._next_at
         if wanted_bps and now >= self._next_at and not line.congestion:
             self.goal_bps, self._started_at, self._peak_bps = wanted_bps, now, 0
-            self._loss_before = line.loss
+            self._loss_before, self._queue_before_ms = line.loss, min(line.queue_ms, QUEUE_STOP_MS)
             self._growing = self.grow_from_bps > 0
         return 0
 
@@ -90,7 +93,8 @@ class Questions:
             self.goal_bps = None
             return 0
         self._peak_bps = max(self._peak_bps, line.rate_bps)
-        queued = line.queue_ms > QUEUE_STOP_MS and now > self._started_at and not self._growing
+        stop_ms = QUEUE_STOP_MS if goal > self._policy.thin_line_bps * self._policy.probe_margin else THIN_STOP_MS
+        queued = line.queue_ms > self._queue_before_ms + stop_ms and now > self._started_at and not self._growing
         if line.congestion or queued:
             self.failed_at = now
             self._interval_s = min(max(self._interval_s, least_interval_s), max_interval_s)
