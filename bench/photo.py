@@ -71,6 +71,7 @@ async def send(call: ProductCall, file: Path, done: asyncio.Event) -> str:
     preview = doctor.locator("[data-photos] img")
     began = time.time()
     await eventually("the preview", lambda: preview.count(), 120)
+    print(told, flush=True)
     return f"{told!r}, preview after {time.time() - began:.0f} s"
 
 
@@ -93,12 +94,15 @@ async def measure(options: argparse.Namespace) -> None:
             lab.set_line("patient", Line())
             lab.start([])
             await call.prepare()
+            print("in the waiting room", flush=True)
             lab.set_line("patient", line(up_kbps * 1000, 1_000_000, 50))
             await call.join()
             await heard(call, time.time() + _WARM_S)
             alone = time.time()
+            print("the call alone", flush=True)
             await heard(call, alone + options.seconds)
             beside, done = time.time(), asyncio.Event()
+            print("the photo", flush=True)
             sending = asyncio.ensure_future(send(call, file, done))
             await heard(call, beside + _PHOTO_LIMIT_S, done)
             told = await sending
