@@ -17,6 +17,9 @@ _EXTENSION_URI = {
     rtp.EXT_AUDIO_LEVEL: "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
     rtp.EXT_TRANSPORT_CC: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 }
+WIDEBAND_HZ = 16_000
+"""Speech needs no more, and at these rates Opus then codes whole packets in the mode that in-band repair works in:
+with full band a copy repairs only part of a 60 ms packet."""
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _UDP_HOST_PREFERENCE = 126
 _TCP_HOST_PREFERENCE = 90
@@ -99,8 +102,7 @@ def _candidates(transport: OfferTransport) -> list[str]:
 def _audio_lines(line: OfferedMedia, audio: AudioParameters, transport: OfferTransport) -> list[str]:
     fmtp = f"maxaveragebitrate={audio.max_average_bitrate_bps};minptime=10;stereo=0"
     fmtp += f";useinbandfec={int(audio.use_inband_fec)};usedtx={int(audio.use_dtx)}"
-    if audio.narrowband:
-        fmtp += ";maxplaybackrate=8000"
+    fmtp += f";maxplaybackrate={8000 if audio.narrowband else WIDEBAND_HZ}"
     extensions = [rtp.EXT_AUDIO_LEVEL] if audio.level_extension else []
     if line.direction == RECEIVE:
         extensions.insert(0, rtp.EXT_MID)

@@ -130,7 +130,7 @@ def _repair_pays(policy: LadderPolicy, publisher: Member, hearing: list[Member])
     if not (publisher.loss_seen or any(member.loss_seen for member in hearing)):
         return False
     lines = [publisher.lines.up, *(member.lines.down for member in hearing)]
-    return not any(line.proven and line.capacity_bps < policy.audio.enter_bps + 6_000 for line in lines)
+    return not any(line.proven and line.capacity_bps < policy.audio.enter_bps + 12_000 for line in lines)
 
 
 def _video_order(

@@ -79,7 +79,7 @@ def test_tcp_candidates_are_passive_and_below_every_udp_candidate() -> None:
 def test_audio_parameters_reach_the_offer() -> None:
     offer = negotiation(AudioParameters(ptime_ms=120, max_average_bitrate_bps=6000, use_dtx=True)).next_offer()
     assert offer is not None
-    assert "maxaveragebitrate=6000;minptime=10;stereo=0;useinbandfec=1;usedtx=1\r\n" in offer
+    assert "maxaveragebitrate=6000;minptime=10;stereo=0;useinbandfec=1;usedtx=1;maxplaybackrate=16000\r\n" in offer
     assert "a=ptime:120\r\na=maxptime:120\r\n" in offer
 
 
@@ -89,7 +89,7 @@ def test_narrowband_is_asked_for_by_the_playback_rate() -> None:
     assert ";usedtx=0;maxplaybackrate=8000\r\n" in offer
     plain = negotiation().next_offer()
     assert plain is not None
-    assert "maxplaybackrate" not in plain
+    assert ";maxplaybackrate=16000\r\n" in plain
 
 
 def test_sound_that_the_page_changes_by_itself_is_only_in_later_offers() -> None:

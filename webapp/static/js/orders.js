@@ -258,7 +258,7 @@
     const ours = ["maxaveragebitrate", "useinbandfec", "usedtx", "maxplaybackrate"];
     const kept = before.split(";").filter((part) => part && ours.indexOf(part.split("=")[0].trim()) < 0);
     const said = ["maxaveragebitrate=" + audio.bitrate_bps, "useinbandfec=" + Number(audio.fec), "usedtx=" + Number(audio.dtx)];
-    if (audio.narrowband) said.push("maxplaybackrate=8000");
+    said.push("maxplaybackrate=" + (audio.narrowband ? 8000 : 16000)); // wideband: what in-band repair works in
     return kept.concat(said).join(";");
   }
 
