@@ -27,6 +27,7 @@ PARTS: dict[str, list[list[str]]] = {
         ["node", "--test", *sorted(str(path) for path in (ROOT / "tests/unit/js").glob("*.test.js"))],
     ],
     "unit": [pytest("tests/unit", "-n", "2")],
+    "sim": [pytest("tests/sim", "-n", "2")],
     "integration": [pytest("tests/integration")],
     "interop": [pytest("tests/interop")],
     "browser": [pytest("tests/browser")],

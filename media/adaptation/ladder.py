@@ -245,7 +245,7 @@ class DirectionLadder:
         return self._limit_known(now, line) and line.capacity_bps < self.policy.thin_line_bps
 
     def _limit_known(self, now: float, line: LineState) -> bool:
-        """What a hint, a measurement or a question that met a queue says; else a small rate is just all that was tried."""
+        """By a hint, a measurement or a question that met a queue; else a small rate is just all that was tried."""
         hinted = 0 < self._hint_bps < self.policy.thin_line_bps
         return line.proven or hinted or now - self.questions.failed_at < self.policy.forgive_s
 

@@ -104,7 +104,7 @@ class LadderPolicy:
     low_framerate_below_bps: int = 60_000
     fec_loss: float = 0.03
     """From this loss on thin rungs send ``fec_bitrate_bps``: in-band repair needs the room."""
-    fec_bitrate_bps: int = 16_000
+    fec_bitrate_bps: int = 22_000
     group_dtx_from: int = 4
     """From this many people in a room silence is not sent: the sound of all would cost more than a picture."""
     weak_share: float = 0.5
@@ -117,7 +117,7 @@ class LadderPolicy:
     """A question to the line without an answer is dropped after this."""
     trust_after: int = 2
     """Probes in a row without answer and without a queue that count as a yes; 0: never. Random loss hides answers."""
-    test_s: float = 4.0
+    test_s: float = 7.0
     """Length of an uplink test; it ends sooner when the picture came or a queue grew."""
     test_share: float = 1.15
     """What a test orders over its goal: encoders meet their target only about."""
@@ -142,7 +142,7 @@ class LadderPolicy:
     """Below the audio rung."""
     low_probe_interval_s: float = 30.0
     """Before the first question there."""
-    thin_line_bps: int = 40_000
+    thin_line_bps: int = 32_000
     probe_margin: float = 1.05
     """Goal of a question over what the rung needs."""
     hinted_probe_s: float = 0.3

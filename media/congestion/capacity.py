@@ -20,10 +20,11 @@ PROOF_SLACK = 1.03
 
 
 class Capacity:
-    __slots__ = ("_limit_at", "_limit_bps", "_proof_at", "_proof_bps", "bps")
+    __slots__ = ("_limit_at", "_limit_bps", "_proof_at", "_proof_bps", "bps", "min_growth_bps_per_s")
 
     def __init__(self, start_bps: float) -> None:
         self.bps = start_bps
+        self.min_growth_bps_per_s = MIN_GROWTH_BPS_PER_S
         self._proof_bps = 0.0
         self._proof_at = 0.0
         self._limit_bps = 0.0
@@ -69,7 +70,7 @@ class Capacity:
         self._proof_at = now  # still exercised
         near = self.limit_known(now) and self.bps >= NEAR_LIMIT * self._limit_bps
         growth = NEAR_LIMIT_GROWTH_PER_S if near and self.bps < 1.1 * self._limit_bps else GROWTH_PER_S
-        grown = self.bps + max(MIN_GROWTH_BPS_PER_S, growth * self.bps) * elapsed_s
+        grown = self.bps + max(self.min_growth_bps_per_s, growth * self.bps) * elapsed_s
         self.bps = max(self.bps, min(grown, acked_bps / USED))
 
     def scale(self, factor: float, *, proven: bool) -> None:

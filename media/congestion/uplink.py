@@ -18,8 +18,6 @@ SILENCE_S = 1.5
 RATE_WINDOW_S = 1.0
 FALL_WINDOW_S = 0.4
 """A line that falls is measured from shortly before the queue was noticed: earlier packets came over a better line."""
-PACKET_BITS = 9_600
-"""A rate measured over a moment is wrong by one packet: what is raised by it is raised by that much less."""
 FALL_SHARE = 0.5
 """So much less than in the second before is a fall."""
 FALL_LOSSES = 4
@@ -227,7 +225,10 @@ class UplinkObserver:
         self._capacity.used(self._rate_bps, elapsed_s, now)
 
     def _sure_bps(self, start: float) -> float:
-        return self._rate_since(start) - PACKET_BITS / max(FALL_WINDOW_S, self._totals[-1][0] - start)
+        """Measured over a moment, a rate is wrong by one packet: what is raised by it is raised by that much less."""
+        first, last = self._since(start), self._totals[-1]
+        packet_bits = (last[3] - first[3]) * 8 / max(1, last[1] - first[1])
+        return self._rate_since(start) - packet_bits / max(FALL_WINDOW_S, last[0] - first[0])
 
     def _fill(self, now: float) -> None:
         """While a queue stands, what comes is what the line bears; the longer it stands, the surer."""

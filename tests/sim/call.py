@@ -22,6 +22,8 @@ FEEDBACK_BYTES = 70
 TICK_S = 0.2
 PLAYOUT_S = 0.4
 """Sound later than this over its least delay is concealed: about what a browser's buffer grows to."""
+BROWSER_GROWTH_BPS_PER_S = 4_000
+"""A browser's controller near a limit adds half a packet in each response time, which is at least this."""
 TELL_S = 5.0
 """How often a page tells what its browser's controller believes."""
 COMFORT_S = 0.4
@@ -156,6 +158,7 @@ class Browser:
     def __init__(self, call: "Call", name: str, up: Link, down: Link, talks: float, seed: int) -> None:
         self.call, self.name, self.talks = call, name, talks
         self.up = Path(call.events, up, down, 300_000)
+        self.up.control._capacity.min_growth_bps_per_s = BROWSER_GROWTH_BPS_PER_S
         self.down = Path(call.events, down, up, 40_000)
         self.observer = UplinkObserver()
         self.order = PublishOrder(None, None)

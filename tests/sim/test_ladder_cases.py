@@ -30,20 +30,61 @@ def test_a_fall_to_80_kbit_ends_video_within_two_seconds_and_keeps_the_sound() -
 
 
 def test_a_rise_to_1_mbit_brings_video_back_within_fifteen_seconds() -> None:
-    call = Call(two([(0, 80e3), (40, M)], [(0, 80e3), (40, M)])).run(60)
+    call = Call(two([(0, 80e3), (40, M)], [(0, 80e3), (40, M)]), seed=2).run(60)
     back_s = call.first_reaching("patient", "down", Rung.LOW_VIDEO, 40)
     assert back_s is not None
     assert back_s < 15
+    back_up_s = call.first_reaching("patient", "up", Rung.LOW_VIDEO, 40)
+    assert back_up_s is not None
+    assert back_up_s < 15
     assert call.sound("patient", "doctor").concealed(40, 60) <= 0.01
+    assert call.sound("doctor", "patient").concealed(40, 60) <= 0.01
 
 
 def test_24_kbit_holds_sound_both_ways_without_flapping() -> None:
-    call = Call(two(24e3, 24e3, delay_s=0.1), hints={"patient": LineHint(23_000, 23_000)}).run(120)
+    call = Call(two(24e3, 24e3, delay_s=0.1), hints={"patient": LineHint(23_000, 23_000)}).run(180)
     for direction in ("down", "up"):
         assert call.rung_at("patient", direction, 120) in (Rung.EMERGENCY, Rung.AUDIO)
         assert call.tier_changes("patient", direction, 20, 120) <= 2
-    assert call.sound("patient", "doctor").came
-    assert call.sound("doctor", "patient").came
+    assert len(call.sound("patient", "doctor").sent) > 500
+    assert call.sound("patient", "doctor").concealed(10, 180) <= 0.015
+    assert call.sound("doctor", "patient").concealed(10, 180) <= 0.015
+
+
+def test_12_kbit_holds_emergency_sound_both_ways() -> None:
+    call = Call(two(12e3, 12e3, delay_s=0.1), hints={"patient": LineHint(11_500, 11_500)}).run(180)
+    for direction in ("down", "up"):
+        assert call.rung_at("patient", direction, 180) is Rung.EMERGENCY
+        assert call.tier_changes("patient", direction, 10, 180) <= 2
+    assert len(call.sound("doctor", "patient").sent) > 500
+    assert call.sound("patient", "doctor").concealed(10, 180) <= 0.03
+    assert call.sound("doctor", "patient").concealed(10, 180) <= 0.035
+
+
+@pytest.mark.parametrize("probes", [True, False])
+def test_a_browser_grows_to_full_video_in_one_go_with_or_without_probes_of_its_own(probes: bool) -> None:
+    call = Call(two(5e6, 5e6))
+    for browser in call.browsers.values():
+        browser.probes = probes
+    call.run(60)
+    assert call.rung_at("patient", "up", 20) is Rung.VIDEO
+    heights = [order.video.max_height for at, who, order in call.orders if who == "patient" and at > 4 and order.video]
+    assert heights == sorted(heights)
+
+
+def test_an_easy_picture_is_no_reason_against_full_video() -> None:
+    call = Call(two(5e6, 5e6))
+    call.browsers["patient"].encoder_max_bps = 150_000
+    assert call.run(60).rung_at("patient", "up", 30) is Rung.VIDEO
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_80_kbit_from_the_start_is_not_tried_as_video_again_and_again(seed: int) -> None:
+    call = Call(two(80e3, 80e3), seed=seed).run(120)
+    for direction in ("down", "up"):
+        assert call.tier_changes("patient", direction, 10, 120) <= 4
+    assert call.sound("patient", "doctor").concealed(10, 120) <= 0.02
+    assert call.sound("doctor", "patient").concealed(10, 120) <= 0.02
 
 
 def test_8_kbit_is_text_with_its_reason_and_the_sound_stops() -> None:
@@ -67,10 +108,11 @@ def test_random_loss_alone_does_not_end_the_picture() -> None:
 
 
 def test_an_alternating_line_is_not_followed_up_and_down() -> None:
-    schedule = alternating(200e3, 40e3, 5, 300)
-    call = Call(two(schedule, schedule)).run(300)
+    schedule = alternating(200e3, 40e3, 5, 600)
+    call = Call(two(schedule, schedule)).run(600)
     assert dropped(call) > 0
-    assert call.tier_changes("patient", "down", 60, 300) <= 6
+    assert call.tier_changes("patient", "down", 60, 600) <= 6
+    assert call.tier_changes("patient", "up", 60, 600) <= 6
 
 
 @pytest.mark.parametrize("gap_s", [2, 12, 30])

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from media.adaptation.orders import Forward, Lines, Publish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media.adaptation.orders import Forward, Lines, Publish, PublishOrder
 from media.adaptation.policy import LadderPolicy
 from media.adaptation.room import RoomAdaptation
 from media.adaptation.rungs import Rung
@@ -73,3 +76,39 @@ def test_a_silent_line_keeps_its_sound_ordered() -> None:
     order = last_order(drive(room, {"a": GOOD, "b": dead}, 8, 5), "a")
     assert order.audio is not None
     assert order.video is None
+
+
+_sim_lines = st.builds(
+    LineState,
+    capacity_bps=st.integers(5_000, 2_000_000),
+    proven=st.booleans(),
+    congestion=st.sampled_from(["", "", "delay", "loss", "silence"]),
+    queue_ms=st.floats(0, 1_000),
+    loss=st.floats(0, 0.5),
+    rtt_ms=st.none(),
+    rate_bps=st.integers(0, 600_000),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(_sim_lines, _sim_lines, _sim_lines, _sim_lines, st.integers(1, 60)), min_size=1, max_size=8))
+def test_a_picture_never_flows_without_its_sound(
+    course: list[tuple[LineState, LineState, LineState, LineState, int]],
+) -> None:
+    room = RoomAdaptation(LadderPolicy())
+    room.join("a", 0.0, None)
+    room.join("b", 0.0, None)
+    now = 0.0
+    forwarded: set[tuple[str, str, str]] = set()
+    orders: dict[str, PublishOrder] = {}
+    for a_down, a_up, b_down, b_up, ticks in course:
+        for _ in range(ticks):
+            now += 0.2
+            for action in room.tick(now, {"a": Lines(a_down, a_up, True), "b": Lines(b_down, b_up, True)}):
+                if isinstance(action, Forward):
+                    entry = (action.receiver, action.publisher, action.kind)
+                    (forwarded.add if action.on else forwarded.discard)(entry)
+                elif isinstance(action, Publish):
+                    orders[action.participant] = action.order
+            assert all((to, of, "audio") in forwarded for to, of, kind in forwarded if kind == "video")
+            assert all(order.audio is not None for order in orders.values() if order.video is not None)
