@@ -11,6 +11,7 @@ import resource
 import sys
 import warnings
 
+NO_DECODER = 3  # exit status: Pillow is not there, which is no fault of the picture
 MAX_PIXELS = 20_000_000
 MEMORY_BYTES = (
     768 * 1024 * 1024
@@ -73,6 +74,8 @@ def main() -> int:
         code = str(error) if str(error) == "too_many_pixels" else "not_a_picture"
         sys.stdout.buffer.write(json.dumps({"refused": code}).encode() + b"\n")
         return 0
+    except ImportError:
+        return NO_DECODER
     except (MemoryError, Warning):
         sys.stdout.buffer.write(json.dumps({"refused": "too_heavy"}).encode() + b"\n")
         return 0

@@ -65,6 +65,8 @@ class Redrawer:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        if process.returncode == child.NO_DECODER:
+            raise Unavailable("no_decoder", "Pillow is missing: install the requirements again.")
         if process.returncode != 0 or b"\n" not in output:
             log.warning(log_event("imaging.child_died", status=process.returncode))
             raise NotDrawable("too_heavy")

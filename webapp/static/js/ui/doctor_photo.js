@@ -12,7 +12,9 @@
       this._page = page;
       this._connection = connection;
       this._news = /** @type {HTMLElement} */ (page.root.querySelector("[data-photo-news]"));
-      this._list = new Candil.PhotoList(page.root.querySelector("[data-photos]"));
+      this._photos = /** @type {HTMLElement} */ (page.root.querySelector("[data-photos]"));
+      /** @type {Promise<any>|null} */
+      this._list = null;
       this._newsTimer = 0;
       /** When each person was asked last, ms. @type {Map<string, number>} */
       this._asked = new Map();
@@ -20,6 +22,7 @@
       connection.on("state", (/** @type {any} */ view) => this._draw(view));
       connection.on("event", (/** @type {any} */ event) => this._happened(event));
       connection.on("photo.answered", (/** @type {any} */ answer) => this._answered(answer));
+      if (this._photos.firstElementChild) this._refresh();
       connection.on("error", (/** @type {any} */ error) => this._asked.has(error.ref) && this._refused(error));
     }
 
@@ -59,7 +62,19 @@
       if (event.kind.indexOf("photo.") !== 0) return;
       const fresh = Date.now() / 1000 + this._connection.clockOffsetS - event.at < 30;
       if (fresh) this._tell(event.kind.slice("photo.".length), event.data.participant);
-      this._list.refresh();
+      this._refresh();
+    }
+
+    /** What shows photos is loaded with the first of them: most visits have none. */
+    _refresh() {
+      if (!this._list) this._list = this._load().catch(() => (this._list = null)); // the next event tries again
+      this._list.then((/** @type {any} */ list) => list && list.refresh());
+    }
+
+    async _load() {
+      const viewer = /** @type {HTMLElement} */ (document.querySelector("[data-photo-viewer]"));
+      for (const src of String(viewer.dataset.scripts).split(" ")) await script(src);
+      return new Candil.PhotoList(this._photos);
     }
 
     /** @param {string} news @param {string} id */
@@ -72,6 +87,17 @@
       root.clearTimeout(this._newsTimer);
       this._newsTimer = root.setTimeout(() => Candil.show(this._news, false), news === "asked" ? ASKED_MS : NEWS_SHOWN_MS);
     }
+  }
+
+  /** @param {string} src @returns {Promise<void>} */
+  function script(src) {
+    return new Promise((resolve, reject) => {
+      const element = document.createElement("script");
+      element.onload = () => resolve();
+      element.onerror = () => reject(new Error("no script"));
+      element.src = src;
+      document.head.append(element);
+    });
   }
 
   Candil.DoctorPhoto = DoctorPhoto;

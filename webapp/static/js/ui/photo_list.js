@@ -1,6 +1,5 @@
 /**
- * The photos of a visit as the server words them; pictures already shown are not loaded again. What shows one of them
- * large is loaded when there is one.
+ * The photos of a visit as the server words them; pictures already shown are not loaded again.
  *   const list = new Candil.PhotoList(element);    element: [data-photos] with data-src
  *   list.refresh()                                  // asks again while one is arriving
  */
@@ -15,7 +14,6 @@
     constructor(element) {
       this.element = element;
       this._timer = 0;
-      this._isReady = false;
       this._again();
     }
 
@@ -32,18 +30,7 @@
     }
 
     _again() {
-      this._prepare();
       if (this.element.querySelector("[data-arriving]")) this._timer = root.setTimeout(() => this.refresh(), ARRIVING_MS);
-    }
-
-    /** The script of the viewer, once it has something to show. */
-    _prepare() {
-      const viewer = /** @type {HTMLElement|null} */ (document.querySelector("[data-photo-viewer]"));
-      if (this._isReady || !viewer || !this.element.querySelector("[data-photo-id]")) return;
-      this._isReady = true;
-      const script = document.createElement("script");
-      script.src = String(viewer.dataset.script);
-      document.head.append(script);
     }
 
     /** @param {string} html */
@@ -67,5 +54,4 @@
   }
 
   Candil.PhotoList = PhotoList;
-  document.querySelectorAll(".record [data-photos]").forEach((list) => new PhotoList(/** @type {HTMLElement} */ (list)));
 })(/** @type {any} */ (self));
