@@ -1,11 +1,10 @@
 """The VP8 payload descriptor (RFC 7741 section 4.2): key frames, and picture ids kept continuous."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Vp8Descriptor:
-    """Offsets are into the payload; -1 when the field is absent."""
+class Vp8Descriptor(NamedTuple):
+    """Offsets are into the payload; -1 when the field is absent. A tuple: one is made for every video packet."""
 
     is_keyframe_start: bool
     picture_id: int

@@ -13,10 +13,12 @@ from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, State
 from pylibsrtp._binding import ffi, lib
 
-__all__ = ["DtlsAssociation", "PacketBuffer", "RTCCertificate", "sha256_fingerprint", "srtp_protect"]
+__all__ = ["DtlsAssociation", "PacketBuffer", "RTCCertificate", "sha256_fingerprint", "srtp_protect", "srtp_unprotect"]
 
 srtp_protect = lib.srtp_protect
 """``srtp_protect(context, cdata, length)``: 0 when it encrypted ``length[0]`` bytes in place."""
+srtp_unprotect = lib.srtp_unprotect
+"""The same the other way round; not 0: not authentic, or repeated."""
 _TRAILER_BYTES = pylibsrtp.SRTP_MAX_SRTCP_TRAILER_LEN
 
 
@@ -87,6 +89,11 @@ class DtlsAssociation:
         """(RTP, RTCP) encryption in ``buffer``."""
         session = self._transport._tx_srtp
         return _in_place(lib.srtp_protect, session, buffer), _in_place(lib.srtp_protect_rtcp, session, buffer)
+
+    @property
+    def inbound_context(self) -> Any:
+        """libsrtp's own handle for ``srtp_unprotect``; valid as long as this object lives."""
+        return self._transport._rx_srtp._srtp[0]
 
     @property
     def outbound_context(self) -> Any:

@@ -66,10 +66,10 @@ class MediaSession(Steered):
         # For the fast path
         self.path: Path | None = None
         self.paths: dict[Any, Path] = {}
+        self.srtp_in: Any = None
         self.srtp_out: Any = None
         self.protect: InPlace = _not_ready
         self.protect_rtcp: InPlace = _not_ready
-        self.unprotect: InPlace = _not_ready
         self.unprotect_rtcp: InPlace = _not_ready
         self.uplinks = {kind: Uplink(self, kind) for kind in rtp.KINDS}
         self.ssrcs: dict[int, Uplink] = {}
@@ -394,7 +394,8 @@ class MediaSession(Steered):
     def _secured(self, association: DtlsAssociation) -> None:
         if self.closed:
             return
-        self.unprotect, self.unprotect_rtcp = association.unprotect(self._server.rx)
+        _, self.unprotect_rtcp = association.unprotect(self._server.rx)
+        self.srtp_in = association.inbound_context
         self.protect, self.protect_rtcp = association.protect(self._server.tx)
         self.srtp_out = association.outbound_context
         self.connected = True
