@@ -30,6 +30,7 @@ _CORE = """general: {{
     events_folder = "{plugins}/events"
     loggers_folder = "{plugins}/loggers"
     debug_level = 1
+    session_timeout = 0
     {event_loops}
 }}
 nat: {{ ice_lite = true, ice_enforce_list = "{address}" }}
@@ -72,15 +73,14 @@ class JanusApi:
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._session_id = 0
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._keep_alive())]
+        self._reading = asyncio.create_task(self._read())
 
     async def open(self) -> None:
         self._session_id = (await self._request({"janus": "create"}))["data"]["id"]
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
         await self._socket.close()
 
     async def attach(self) -> int:
@@ -119,12 +119,6 @@ class JanusApi:
             waiting = self._waiting.pop(message.get("transaction", ""), None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
-
-    async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(20)
-            if self._session_id:
-                await self._request({"janus": "keepalive"})
 
 
 class JanusServer:
