@@ -1,7 +1,7 @@
 /**
  * One picture at the camera's full resolution, and a picture made small enough to send.
  *   const shot = await Candil.takeShot(track);                 // Blob: ImageCapture where it works, else a large frame
- *   const photo = await Candil.preparePhoto(blob, isGoodLine);  // {id, preview, full, url, width, height}: see photo.js
+ *   const photo = await Candil.preparePhoto(blob, rateBps);     // {id, preview, full, url, width, height}: see photo.js
  * Drawing it anew on a canvas leaves place, time and model of the phone behind.
  */
 (function (root) {
@@ -12,6 +12,9 @@
   const FRAME_LIMIT_MS = 4000;
   const LARGE = { width: { ideal: 2560 }, height: { ideal: 1920 } };
   const FULL = { longest: 1600, bytes: 300 * 1024, qualities: [0.82, 0.72, 0.6, 0.45] };
+  const FULL_ON_THIN_LINE = { longest: 1600, bytes: 150 * 1024, qualities: [0.72, 0.6, 0.45, 0.3] };
+  const THIN_BPS = 128000;
+  const GOOD_BPS = 1500000;
   const FULL_ON_GOOD_LINE = { longest: 2560, bytes: 1024 * 1024, qualities: [0.85, 0.75, 0.6] };
   const PREVIEW = { longest: 360, bytes: 40 * 1024, qualities: [0.6, 0.45, 0.3, 0.15] };
 
@@ -45,10 +48,10 @@
     }
   }
 
-  /** @param {Blob} blob @param {boolean} isGoodLine @returns {Promise<any>} rejects when it is no picture */
-  Candil.preparePhoto = async function (blob, isGoodLine) {
+  /** @param {Blob} blob @param {number} rateBps of the way up @returns {Promise<any>} rejects when it is no picture */
+  Candil.preparePhoto = async function (blob, rateBps) {
     const image = await decoded(blob);
-    const full = await squeezed(image, isGoodLine ? FULL_ON_GOOD_LINE : FULL);
+    const full = await squeezed(image, rateBps >= GOOD_BPS ? FULL_ON_GOOD_LINE : rateBps < THIN_BPS ? FULL_ON_THIN_LINE : FULL);
     const preview = await squeezed(image, PREVIEW);
     URL.revokeObjectURL(image.src);
     return {

@@ -8,7 +8,6 @@
   "use strict";
 
   const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
-  const GOOD_LINE_BPS = 1500000;
   const NEWS_SHOWN_MS = 8000;
 
   class PatientPhoto {
@@ -132,7 +131,7 @@
     async _prepare(blob) {
       this._forget();
       const line = this._line();
-      const photo = await Candil.preparePhoto(blob, this.sender.pace.rateBps(line) >= GOOD_LINE_BPS);
+      const photo = await Candil.preparePhoto(blob, this.sender.pace.rateBps(line));
       this.photo = photo;
       const picture = /** @type {HTMLImageElement} */ (this.sheet.querySelector("[data-photo-picture]"));
       picture.width = photo.width;
