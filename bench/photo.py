@@ -10,6 +10,8 @@ import argparse
 import asyncio
 import io
 import random
+import signal
+import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -131,6 +133,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of the call alone (default 60)")
     options = parser.parse_args()
     options.up_kbps = options.up_kbps or [60]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # in order: namespaces are removed
     asyncio.run(measure(options))
 
 
