@@ -53,6 +53,7 @@ class Peer:
         self._reports = 0
         self._last_report: dict[int, tuple[int, float]] = {}  # SSRC -> middle bits of its SR's NTP time, when
         self._transport_cc_head = -1  # first byte of the extension that the server's offer told; -1: none
+        self._send_time_head = -1  # of the one that may come before it
         self._arrivals = FeedbackRecorder()
         self.forwarded = 0  # media packets received, retransmissions not counted
         self.forwarded_octets = 0
@@ -81,6 +82,8 @@ class Peer:
             if retransmission is not None:
                 self._kinds[retransmission] = "rtx"
             self._rtx_of.update(section.rtx_of)
+            if sdp.ABS_SEND_TIME in section.extensions:
+                self._send_time_head = section.extensions[sdp.ABS_SEND_TIME] << 4 | 2
             number = section.extensions.get(sdp.TRANSPORT_CC)
             answers = any("transport-cc" in kinds for kinds in section.feedback.values())
             if number is not None and answers:
@@ -141,8 +144,10 @@ class Peer:
             self.forwarded += 1
             self.events["dropped"] += 1
             return  # taken as lost on the line: the next packet reveals it and asks again
-        if data[0] & 0x10 and data[16] == self._transport_cc_head:
-            self._arrivals.add(data[17] << 8 | data[18], time.monotonic())
+        if data[0] & 0x10:
+            at = 20 if data[16] == self._send_time_head else 16
+            if data[at] == self._transport_cc_head:
+                self._arrivals.add(data[at + 1] << 8 | data[at + 2], time.monotonic())
         if stream.kind == "rtx":
             self._on_retransmission(data)
             return
