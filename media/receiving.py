@@ -138,10 +138,11 @@ class Receiving:
 
     @property
     def needs_acknowledgement(self) -> bool:
-        """Starved and without audio that would tell that the line is back."""
-        if self.history is None or not any(sink.starved for sink in self.sinks_by_ssrc.values()):
+        """Something is waited for, and no audio flows that would tell that the line is back."""
+        sinks = self.sinks_by_ssrc.values()
+        if self.history is None or any(sink.attached and sink.kind == rtp.AUDIO for sink in sinks):
             return False
-        return not any(sink.attached and sink.kind == rtp.AUDIO for sink in self.sinks_by_ssrc.values())
+        return any(sink.starved for sink in sinks) or self.history.unacked_since < math.inf
 
     @property
     def wire_down_bytes(self) -> int:

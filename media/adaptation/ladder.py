@@ -87,6 +87,9 @@ class DirectionLadder:
         self._sagging_since: float | None = None
         self._before_outage: Rung | None = None
         self._recover_until = float("-inf")
+        self._silent_since: float | None = None
+        self._silence_ended = float("-inf")
+        self._doubt_until = float("-inf")
 
     def _first_rung(self, hint_bps: int | None) -> Rung:
         if hint_bps is not None and hint_bps < self.policy.emergency.hold_bps:
@@ -114,6 +117,8 @@ class DirectionLadder:
         """What the line surely bears: its measured limit, what flows unhindered, or a question answered lately.
 
         What a test before the call found is no proof: the line of a minute ago may be another one by now."""
+        if now < self._doubt_until:
+            return self._proven_bps if now < self._proven_until else 0
         known = round(line.capacity_bps / DOUBT) if line.proven else 0
         if line.congestion:
             return known
@@ -130,6 +135,8 @@ class DirectionLadder:
         if not alive or line.congestion == "silence":
             self._silence(now)
             return
+        if self._silent_since is not None:
+            self._silent_since, self._silence_ended = None, now
         if self._before_outage is not None and self._recover_until == float("-inf"):
             self._recover_until = now + self.policy.recover_s
             self.questions.arm(now + RECOVER_CALM_S)
@@ -180,16 +187,28 @@ class DirectionLadder:
         return policy.hinted_probe_s if self._hint_bps >= policy.low_video.enter_bps else policy.first_probe_s
 
     def _silence(self, now: float) -> None:
-        """An outage proves nothing about the line: the sound stays ordered, the picture waits."""
+        """An outage proves nothing about the line: the sound stays ordered, the picture waits. Two in a row do:
+        the line is one that sound fills until nothing gets through."""
         if not self._alive:
             return
         self.questions.stop()
-        if self._before_outage is None:
+        if self._silent_since is None:
+            self._silent_since = now
+            if now - self._silence_ended < self.policy.silence_again_s:
+                self._doubt_until = now + self.policy.forgive_s
+        doubted = now < self._doubt_until
+        if doubted:
+            self._before_outage = None
+        elif self._before_outage is None:
             self._before_outage = min(self.rung, self._recover_top)
         self._recover_until = float("-inf")
         self._calm_since = now
         self.cause = "silence"
-        if self.rung > Rung.AUDIO:
+        if not self._by_media and (doubted or now - self._silent_since > self.policy.silence_text_s):
+            # Sound on a line this thin keeps everything else from passing, the messages first.
+            if self.rung > Rung.TEXT:
+                self._move(now, Rung.TEXT)
+        elif self.rung > Rung.AUDIO:
             self._move(now, Rung.AUDIO)
 
     def _goal(self, now: float, line: LineState, wanted: Wanted) -> int:

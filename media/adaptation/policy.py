@@ -178,6 +178,10 @@ class LadderPolicy:
     """A rung kept this long after a step up ends the penalty."""
     forgive_ratio: float = 3.0
     """So does a line proven to bear this many times what the failed rung needs."""
+    silence_text_s: float = 15.0
+    """A downlink that has acknowledged nothing for this long gets no more sound: it may be too thin for any."""
+    silence_again_s: float = 20.0
+    """Silence again this soon after the last is no outage but a line too thin for what it was given."""
     recover_s: float = 20.0
     """After an outage the former rung is taken again, by one question, within this time."""
     tell_interval_s: float = 10.0

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ASK_S = 0.5
+"""Between two packets that only ask whether the line is back."""
 MAX_SSRCS = 32
 """SSRCs accepted from one peer in the life of a session: libsrtp keeps state for each."""
 
@@ -96,7 +98,7 @@ class MediaSession(Steered):
         self.start_steering(hint)
         stamped = server.config.downlink_estimator == "transport_cc"
         self.start_receiving(DownlinkControl(server.config.downlink_estimator), now, stamped=stamped)
-        self._report_at = self._feedback_at = self._slow_at = now
+        self._report_at = self._feedback_at = self._slow_at = self._asked_at = now
         self._rate_up, self._rate_down = control.RateMeter(now), control.RateMeter(now)
 
     # What the owner calls
@@ -340,7 +342,8 @@ class MediaSession(Steered):
         self.tick_downlink(now)
         for sink in self.sinks_by_ssrc.values():
             sink.repeat_budget = MAX_REPEATS_PER_TICK
-        if self.needs_acknowledgement:
+        if now - self._asked_at >= ASK_S and self.needs_acknowledgement:
+            self._asked_at = now
             self._server.forwarder.send_padding(self, 1, now)
         if self.feed_starved(now):
             self._room.reconcile(now)

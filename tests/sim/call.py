@@ -81,7 +81,7 @@ class Path:
         self.queue: deque[tuple[Packet, Any]] = deque()
         self.sent: deque[tuple[float, int]] = deque()
         self.goal_bps: int | None = None
-        self._allowance = self._paced_at = self._stamp_at = 0.0
+        self._allowance = self._paced_at = self._stamp_at = self._asked_at = 0.0
         self.probe_bytes = 0
         events.every(0.02, self._pace)
 
@@ -91,7 +91,12 @@ class Path:
         return sum(size for _, size in self.sent) * 8
 
     def tick(self) -> None:
-        self.control.tick(self._events.now, flowing_bps=self.flowing_bps(), probe_goal_bps=self.goal_bps)
+        now = self._events.now
+        self.control.tick(now, flowing_bps=self.flowing_bps(), probe_goal_bps=self.goal_bps)
+        # As the server does: where nothing flows, a packet now and then asks whether the line is back.
+        if not self.flowing_bps() and self.control.history.unacked_since < math.inf and now - self._asked_at >= 0.5:
+            self._asked_at = now
+            self.transmit(59, None, stamp=True, probe=-1)
 
     def transmit(self, size: int, arrived: Any, *, stamp: bool, probe: int = 0) -> None:
         now = self._events.now

@@ -5,6 +5,8 @@
  *
  *   const brake = new Candil.Brake({ orders, session, braked, report, now, setTimeout, clearTimeout });
  *   brake.ordered();     // after every media.order: it decides again
+ *   brake.deaf(true);    // the socket is gone: no order can come. Where answers of the line itself take long, we fill it
+ *                        // ourselves: after 4 s only the poorest sound is sent, after 15 s nothing, so that the socket comes back
  */
 (function (root) {
   "use strict";
@@ -17,6 +19,9 @@
   const FLOOR_BPS = 36000;
   const FLOOR_SHARE = 0.8;
   const LOOKS = 2;
+  const DEAF_THIN_MS = 4000;
+  const DEAF_SILENT_MS = 15000;
+  const SLOW_LINE_S = 1;
   /** While the uplink is tested. */
   const SAY_EVERY_MS = 850;
 
@@ -24,10 +29,29 @@
     /** @param {any} options session(): the current one or null; braked(session, bps): carry the changed order out; report(session, bps): what the browser believes, while it is tested */
     constructor(options) {
       this._options = options;
-      this._timer = null;
+      this._timer = this._deafTimer = null;
       this._orderedAt = 0;
       this._low = 0;
       this._saidAt = 0;
+    }
+
+    /** @param {boolean} isDeaf false: connected again, the server repeats its order */
+    deaf(isDeaf) {
+      this._options.clearTimeout(this._deafTimer);
+      this._deafTimer = null;
+      if (isDeaf) this._starveAfter(DEAF_THIN_MS, true);
+    }
+
+    /** @param {number} ms @param {boolean} withSound */
+    _starveAfter(ms, withSound) {
+      this._deafTimer = this._options.setTimeout(async () => {
+        const session = this._options.session();
+        if (!session || session.closed) return;
+        if (withSound) this._starveAfter(DEAF_SILENT_MS - DEAF_THIN_MS, false);
+        if (session.isUp && (await roundTrip(session.pc).catch(() => 0)) < SLOW_LINE_S) return;
+        this._options.orders.starve(withSound);
+        this._options.braked(session, 0);
+      }, ms);
     }
 
     ordered() {
@@ -75,6 +99,16 @@
       this._options.orders.stopVideo();
       this._options.braked(session, bps);
     }
+  }
+
+  /** @param {any} pc @returns {Promise<number>} seconds, of the connectivity checks */
+  async function roundTrip(pc) {
+    let seconds = 0;
+    const reports = await pc.getStats();
+    reports.forEach((/** @type {any} */ report) => {
+      if (report.type === "candidate-pair" && report.nominated) seconds = report.currentRoundTripTime || seconds;
+    });
+    return seconds;
   }
 
   /** @param {any} pc @returns {Promise<number|null>} bits per second that the browser believes it may send */

@@ -69,6 +69,9 @@
     }
 
     _listen() {
+      this._connection.on("connection", (/** @type {string} */ state) => {
+        if (state === "offline" || state === "open") this._brake.deaf(state === "offline");
+      });
       this.devices.on("local", (/** @type {any} */ stream) => this._localChanged(stream));
       this.devices.on("devices", (/** @type {any} */ devices) => {
         this.emit("devices", devices);
@@ -167,7 +170,7 @@
     /** @param {any} session @param {number} bps */
     _braked(session, bps) {
       this._obey(session);
-      this._reportOutgoing(session, bps);
+      if (bps) this._reportOutgoing(session, bps);
     }
 
     /** @param {any} session @param {number} bps */

@@ -43,6 +43,12 @@
       this._watch.restart(at);
     }
 
+    /** What a line without orders is given: the poorest sound, or none. @param {boolean} withSound */
+    starve(withSound) {
+      const sound = { bitrate_bps: 6000, ptime_ms: 120, dtx: true, fec: false, narrowband: true };
+      if (this.order) this.order = { audio: withSound && this.order.audio ? sound : null, video: null, probe: false };
+    }
+
     /** No picture until the next order. */
     stopVideo() {
       if (this.order) this.order = Object.assign({}, this.order, { video: null });
