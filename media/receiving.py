@@ -118,6 +118,8 @@ class Receiving:
 
     def starve(self, now: float) -> None:
         """Drop what waits; its streams continue without a gap at a key frame, once the line is clear."""
+        if self.pacer.held(now):
+            self.downlink_control.given_up(now)
         for sink in {id(packet.sink): packet.sink for packet in self.pacer.queue}.values():
             source = sink.source
             sink.detach(now)

@@ -157,7 +157,7 @@ class LadderPolicy:
     """Sound is not given up before this."""
     sag_s: float = 3.0
     """A line measured below a picture rung without congestion (the browser sends less by itself) is left after this."""
-    down_share: float = 0.8
+    down_share: float = 0.7
     """Of the capacity measured in congestion, this much is counted on: the first measurement is always too good."""
     down_hold_s: float = 6.0
     """After a step down, before the next step up."""

@@ -1,5 +1,7 @@
 """Everything about one participant's downlink behind one object."""
 
+import math
+
 from media.congestion.capacity import Capacity
 from media.congestion.history import SendHistory
 from media.congestion.line import LineState
@@ -18,6 +20,8 @@ PACE_CONGESTED = 1.0
 """Times the capacity: a key frame must not fill the queue of a line we know to be full there."""
 PACE_MIN_BPS = 30_000
 
+GIVEN_UP_S = 0.45
+"""For two ticks of whoever watches."""
 AT_EASE_S = 0.060
 """A shorter queue is no reason to look closer."""
 
@@ -45,6 +49,7 @@ class DownlinkControl:
             raise ValueError(f"no such estimator: {estimator}")
         self._rtt_s: float | None = None
         self._flowing_bps = 0
+        self._given_up_at = -math.inf
         # Plain attributes, because the pacer reads them for every packet.
         self.probing = False
         self.probe_id = 1
@@ -74,6 +79,13 @@ class DownlinkControl:
     def hint(self, capacity_bps: int, now: float) -> None:
         """From the test before the call: a start value, not proof."""
         self._capacity.start(capacity_bps)
+        self._refresh(now)
+
+    def given_up(self, now: float) -> None:
+        """Pictures were dropped because nothing was acknowledged any more: an outage, or a line that became far
+        thinner. What it bore before is no proof for what comes back."""
+        self._given_up_at = now
+        self._capacity.scale(min(1.0, max(START_BPS, self._flowing_bps / 2) / self._capacity.bps), proven=False)
         self._refresh(now)
 
     def path_changed(self, now: float) -> None:
@@ -139,10 +151,11 @@ class DownlinkControl:
 
     def line(self, now: float) -> LineState:
         rtt_s = self._rtt_s
+        given_up = "silence" if now - self._given_up_at < GIVEN_UP_S else ""
         return LineState(
             capacity_bps=int(self._capacity.bps),
             proven=self._capacity.proven(now),
-            congestion=self._estimator.congestion,
+            congestion=self._estimator.congestion or given_up,
             queue_ms=self._estimator.queue_s * 1000,
             loss=self._estimator.loss(now),
             rtt_ms=None if rtt_s is None else rtt_s * 1000,
