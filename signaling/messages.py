@@ -163,10 +163,14 @@ class Welcome(Outgoing, frozen=True, tag="welcome"):
     heartbeat_s: int
     participant: str
     role: str
+    resume: str
 
 
-class Pong(Outgoing, frozen=True, tag="pong"):
+class Pong(Outgoing, frozen=True, tag="pong", omit_defaults=True):
+    """``resume`` when the page's last one is no longer fresh."""
+
     at: float
+    resume: str = ""
 
 
 class ConsultView(msgspec.Struct, frozen=True):

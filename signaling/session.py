@@ -6,6 +6,7 @@ do. Every message first asks the one table of permissions with the standing last
 use case asks it again inside its transaction.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ from signaling.messages import VERSION, Bye, Error, Hello, Incoming, MediaJoin, 
 HELLO_DEADLINE_S = 10.0
 HEARTBEAT_S = 15
 IDLE_S = 50.0  # more than three heartbeats
+RESUME_RENEWED_S = 300.0  # by a clock that may be set: earlier too when it went back
 MESSAGES_PER_S, MESSAGES_BURST = 20.0, 200.0
 BYTES_PER_S, BYTES_BURST = 64 * 1024.0, 1024 * 1024.0
 MAX_REFUSED_IN_A_ROW = 100
@@ -50,11 +52,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Opened:
-    """The ticket was good."""
+    """The ticket was good. ``resume`` makes the one to come back with, as of a time."""
 
     identity: Identity
     standing: Standing | None
     epoch: str
+    resume: Callable[[float], str]
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class SignalingSession:
         self._messages = TokenBucket(MESSAGES_PER_S, MESSAGES_BURST, now)
         self._bytes = TokenBucket(BYTES_PER_S, BYTES_BURST, now)
         self._refused_in_a_row = 0
+        self._make_resume: Callable[[float], str] | None = None
+        self._resume_made_at = now
 
     def receive(self, data: bytes, now: float) -> None:
         """One text message as it came."""
@@ -178,7 +183,7 @@ class SignalingSession:
             except Refused as error:
                 self._effects.append(Send(error_message(error, message)))
                 return
-            self._effects.append(Send(Pong(message.at)) if isinstance(message, Ping) else Do(message))
+            self._effects.append(Send(self._pong(message, now)) if isinstance(message, Ping) else Do(message))
 
     def _hello(self, message: Hello) -> None:
         if self.state != "new":
@@ -195,8 +200,16 @@ class SignalingSession:
         self.identity, self.standing = news.identity, news.standing
         self._deadline = now + IDLE_S
         actor = news.identity.actor
-        welcome = Welcome(VERSION, news.epoch, now, HEARTBEAT_S, actor.participant_id, str(actor.role))
+        self._make_resume, self._resume_made_at = news.resume, now
+        resume = news.resume(now)
+        welcome = Welcome(VERSION, news.epoch, now, HEARTBEAT_S, actor.participant_id, str(actor.role), resume)
         self._effects.append(Send(welcome))
+
+    def _pong(self, ping: Ping, now: float) -> Pong:
+        if self._make_resume is None or 0 <= now - self._resume_made_at < RESUME_RENEWED_S:
+            return Pong(ping.at)
+        self._resume_made_at = now
+        return Pong(ping.at, self._make_resume(now))
 
     def _check(self, message: Incoming) -> None:
         """Raises NotAllowed when this person never may, Refused when not now."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -125,7 +126,7 @@ class SignalingService:
 
     async def identify(self, hello: Hello) -> Opened:
         now = self._parts.clock.now()
-        ticket = tickets.verify(hello.ticket, self._parts.ticket_key, now)
+        ticket = tickets.verify(hello.ticket, self._parts.ticket_key, now, hello.client_id)
 
         def read(tx: Transaction) -> tuple[access.Identity, Standing | None]:
             who = access.identify(tx, ticket, self._parts.settings, now)
@@ -137,7 +138,8 @@ class SignalingService:
             return who, Standing(me.admission, consult.status, consult.conversation_ended_at is not None)
 
         who, standing = await self._parts.db.read(read)
-        return Opened(who, standing, self._parts.epoch)
+        resume = partial(tickets.mint_resume, ticket, hello.client_id, self._parts.ticket_key)
+        return Opened(who, standing, self._parts.epoch, resume)
 
     async def attach(self, connection: Connection) -> None:
         self._unidentified.pop(connection.id, None)

@@ -13,8 +13,10 @@ from candil.consults import links, waiting
 from candil.ids import token_hash
 from candil.store import staff, thread
 from candil.store.database import Database
+from signaling import tickets
+from signaling.tickets import Ticket
 from tests.support.eventually import eventually
-from tests.support.signaling import IDS, Node, Pages, PageSocket, Visit, add_guest, plan_visit, running_node
+from tests.support.signaling import IDS, KEY, Node, Pages, PageSocket, Visit, add_guest, plan_visit, running_node
 
 
 @pytest.fixture
@@ -240,6 +242,62 @@ async def test_signing_out_closes_the_doctors_socket_and_board(
     await patient.durable("message.send", body="hola")
     assert await doctor.close_code() == 4401
     assert await board.close_code() == 4401
+
+
+async def resumed(node: Node, pages: Pages, resume: str, client_id: str) -> PageSocket:
+    page = await pages.connect(node)
+    page.client_id = client_id
+    await page.say("hello", versions=[1], ticket=resume, client_id=client_id)
+    return page
+
+
+async def test_a_page_comes_back_without_a_request_and_nobody_else_with_its_ticket(
+    node: Node, pages: Pages, visit: Visit
+) -> None:
+    patient = await pages.patient(node, visit)
+    patient.rewind()
+    resume = (await patient.hear("welcome"))["resume"]
+    other = await resumed(node, pages, resume, "another-page-load")
+    assert (await other.hear("bye"))["code"] == "no_ticket"
+    assert await other.close_code() == 4401
+    for _ in range(2):  # a hello that was lost with its answer is said again
+        again = await resumed(node, pages, resume, patient.client_id)
+        welcome = await again.hear("welcome")
+        assert welcome["participant"] == visit.patient
+        await again.hear("sync")
+    assert (await patient.hear("bye"))["code"] == "replaced"
+    newest = await resumed(node, pages, welcome["resume"], patient.client_id)
+    await newest.hear("welcome")
+
+
+async def test_a_session_that_ended_is_not_resumed(
+    node: Node, pages: Pages, visit: Visit, sqlite_database: Database
+) -> None:
+    patient, doctor = await pages.patient(node, visit), await pages.doctor(node, visit)
+    board = await pages.open(node, visit.doctor_id, visit.doctor_token, kind="board")
+    kept = []
+    for page in (patient, doctor, board):
+        page.rewind()
+        kept.append(((await page.hear("welcome"))["resume"], page.client_id))
+    now = SystemClock().now()
+    await sqlite_database.write(lambda tx: links.revoke(tx, visit.patient, actor=visit.actor, now=now))
+    await sqlite_database.write(lambda tx: staff.revoke_session(tx, token_hash(visit.doctor_token), now))
+    for resume, client_id in kept:
+        page = await resumed(node, pages, resume, client_id)
+        bye = await page.hear("bye")
+        assert (bye["code"], bye["retry"]) == ("session_ended", False)
+        assert await page.close_code() == 4401
+
+
+async def test_an_old_resume_ticket_is_refused_and_a_ticket_asked_for_opens_again(
+    node: Node, pages: Pages, visit: Visit
+) -> None:
+    patient = await pages.patient(node, visit)
+    ticket = Ticket("consult", visit.patient, token_hash(visit.patient_token))
+    old = tickets.mint_resume(ticket, patient.client_id, KEY, node.clock.now() - tickets.RESUME_LIFE_S)
+    page = await resumed(node, pages, old, patient.client_id)
+    assert (await page.hear("bye"))["code"] == "no_ticket"
+    await pages.patient(node, visit, client_id=patient.client_id)
 
 
 async def test_a_board_is_told_of_changes_and_takes_no_messages(node: Node, pages: Pages, visit: Visit) -> None:

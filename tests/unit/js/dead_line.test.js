@@ -11,10 +11,23 @@ const REVIVED_MS = 500;
 /** A connection's first packet is repeated after these times (RFC 6298: 1 s, doubling). */
 const SYN_MS = [0, 1000, 3000, 7000, 15000, 31000];
 
+/** What Chromium makes a socket wait for before it connects: by those pending, and the failed against those that stood. */
+const throttleMs = (pending, failed, stood, random) =>
+  ((1000 + 4000 * random) * 2 ** Math.min(pending + Math.floor(failed / (stood + 1)), 16)) / 65536;
+
 /** A page in a call on a line that dies for a while and comes back, with nobody touching anything. */
 class DeadLine {
-  constructor(random) {
+  constructor(random, resume = "r") {
     this.server = new Server();
+    this.resume = resume;
+    /** Connections for requests: a request given up leaves its own to the next one, as Chromium does. */
+    this.jobs = [];
+    /** Sockets: only one connects at a time, the others stand in line. */
+    this.queue = [];
+    this.connecting = null;
+    this.pending = 0;
+    this.failed = 0;
+    this.stood = 0;
     this.deadUntil = 0;
     this.deadSince = Infinity;
     this.random = random;
@@ -35,6 +48,37 @@ class DeadLine {
     if (at !== undefined) this.server.clock.setTimeout(act, at + 3 * RTT_MS - this.now);
   }
 
+  nextSocket() {
+    if (this.connecting || !this.queue.length) return;
+    const socket = (this.connecting = this.queue.shift());
+    this.opened(() => this.settled(socket) && socket.onopen());
+  }
+
+  /** Whether a socket was still wanted; it is no longer in anybody's way. */
+  settled(socket) {
+    if (socket.isSettled) return false;
+    socket.isSettled = true;
+    this.pending -= 1;
+    this.queue = this.queue.filter((other) => other !== socket);
+    if (this.connecting === socket) this.connecting = null;
+    this[socket.closed ? "failed" : "stood"] += 1;
+    this.nextSocket();
+    return true;
+  }
+
+  request(resolve, init) {
+    let job = this.jobs.find((one) => !one.resolve);
+    if (!job) {
+      this.jobs.push((job = {}));
+      this.opened(() => {
+        this.jobs = this.jobs.filter((one) => one !== job);
+        if (job.resolve) job.resolve({ ok: true, status: 200, json: async () => ({ ticket: "t" }) });
+      });
+    }
+    job.resolve = resolve;
+    if (init.signal) init.signal.addEventListener("abort", () => (job.resolve = null));
+  }
+
   async start() {
     const line = this, server = this.server;
     const { setTimeout, clearTimeout, now } = server.clock;
@@ -49,7 +93,12 @@ class DeadLine {
     const Socket = class extends server.WebSocket {
       constructor(url) {
         super(url);
-        line.opened(() => this.onopen && !this.closed && this.onopen());
+        const wait = throttleMs(line.pending++, line.failed, line.stood, line.random());
+        setTimeout(() => !this.closed && (line.queue.push(this), line.nextSocket()), wait);
+      }
+      close() {
+        super.close();
+        line.settled(this);
       }
       send(text) {
         const message = JSON.parse(text);
@@ -60,7 +109,7 @@ class DeadLine {
     };
     const fetch = (url, init) =>
       new Promise((resolve, reject) => {
-        line.opened(() => resolve({ ok: true, status: 200, json: async () => ({ ticket: "t" }) }));
+        line.request(resolve, init);
         if (init.signal) init.signal.addEventListener("abort", () => reject(new Error("aborted")));
       });
     this.connection = new Candil.Connection({
@@ -81,7 +130,7 @@ class DeadLine {
     const say = (answer) => socket.onmessage({ data: JSON.stringify(answer) });
     if (message.type === "ping") say({ type: "pong", at: 1 });
     if (message.type === "hello") {
-      say({ type: "welcome", version: 1, epoch: "e", server_time: 1, heartbeat_s: 15, participant: "p1", role: "patient" });
+      say({ type: "welcome", version: 1, epoch: "e", server_time: 1, heartbeat_s: 15, participant: "p1", role: "patient", resume: this.resume });
       say({ type: "sync", state: inCall(), events: [], messages: [], note: null, more: false, visibility: "room" });
     }
     if (message.type === "media.join") say({ type: "media.offer", session: `m${this.made.length + 1}`, sdp: "offer", ice_servers: [] });
@@ -108,7 +157,7 @@ class DeadLine {
   }
 }
 
-for (const [seconds, limit] of [[2, 2], [6, 2], [12, 2], [29, 5], [30, 5], [45, 5], [78, 5], [170, 5]]) {
+for (const [seconds, limit] of [[2, 2], [6, 2], [12, 2], [29, 5], [30, 5], [45, 5], [78, 5], [170, 5], [290, 5]]) {
   test(`a line dead for ${seconds} s: media at most ${limit} s after it returns, whenever it happens`, async () => {
     const took = [];
     for (let offset = 0; offset < 15; offset++) {
@@ -143,7 +192,7 @@ test("a dead socket is noticed in seven seconds when somebody asks, and in 22 wh
 });
 
 test("attempts stay close together for minutes, then not, and a request for a ticket never piles up", async () => {
-  const line = new DeadLine(() => 0.5);
+  const line = new DeadLine(() => 0.5, "");
   let open = 0, most = 0, asked = [];
   await line.start();
   const fetch = line.connection._tickets._options;
@@ -165,6 +214,34 @@ test("attempts stay close together for minutes, then not, and a request for a ti
   line.connection.reconnectNow();
   await settle();
   assert.equal(asked.length, count + 1, "at once when told that the line is back");
+});
+
+test("without a resume ticket a request may wait long after the line is back: what Chromium repeats, it repeats rarely", async () => {
+  const line = new DeadLine(() => 0.5, "");
+  await line.start();
+  const { s } = await line.dieFor(78000);
+  assert.ok(s > 5, `${s} s`);
+});
+
+test("sockets are tried close together for five minutes, then not; at most three at a time; at once when told", async () => {
+  const line = new DeadLine(() => 0.5);
+  await line.start();
+  line.deadSince = line.now;
+  line.deadUntil = Infinity;
+  line.connection.probe();
+  const asked = [], { sockets } = line.server;
+  for (let count = sockets.length, waited = 0; waited < 600000; waited += 100) {
+    await line.server.clock.advance(100);
+    while (count < sockets.length) asked.push((count++, line.now));
+    assert.ok(sockets.filter((one) => !one.closed).length <= 3);
+  }
+  const gaps = asked.slice(1).map((at, i) => at - asked[i]);
+  const early = gaps.slice(0, 100).sort((a, b) => a - b);
+  assert.ok(early[80] <= 2500 && early[99] <= 6300, `${early}`);
+  assert.ok(gaps.slice(-5).every((gap) => gap >= 6000), `${gaps.slice(-5)}`);
+  const count = sockets.length;
+  line.connection.reconnectNow();
+  assert.equal(sockets.length, count + 1);
 });
 
 test("a thin line that answers late is not taken for a dead one", async () => {

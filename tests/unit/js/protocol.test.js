@@ -28,6 +28,59 @@ test("asks for a ticket with the CSRF token, then says hello with what it has", 
   assert.equal(connection.me.id, "p1");
 });
 
+test("it comes back without a request, with the newest resume ticket, and asks for a ticket when that one is refused", async () => {
+  const server = new Server();
+  const connection = server.connection();
+  connection.start();
+  await server.accept(null, { resume: "r1" });
+  server.drop();
+  await server.clock.advance(3000);
+  await server.accept(null, { resume: "r2" });
+  server.say({ type: "pong", at: 1 });
+  server.say({ type: "pong", at: 1, resume: "r3" });
+  assert.equal(server.heard("hello")[0].ticket, "r1");
+  server.drop();
+  await server.clock.advance(3000);
+  server.socket.onopen();
+  assert.deepEqual([server.heard("hello")[0].ticket, server.ticketRequests.length], ["r3", 1]);
+  server.say({ type: "bye", code: "no_ticket", retry: false });
+  await server.clock.advance(10);
+  assert.equal(server.ticketRequests.length, 2);
+  await server.accept(null, { resume: "r4" });
+  assert.equal(server.heard("hello")[0].ticket, "t1");
+  assert.equal(connection.state, "open");
+});
+
+test("a session that ended while the line was dead ends the page that resumes", async () => {
+  const server = new Server();
+  const connection = server.connection();
+  connection.start();
+  await server.accept(null, { resume: "r1" });
+  server.drop();
+  await server.clock.advance(3000);
+  server.socket.onopen();
+  server.say({ type: "bye", code: "session_ended", retry: false });
+  assert.equal(connection.state, "ended");
+  assert.equal(server.ticketRequests.length, 1);
+});
+
+test("of several sockets the first to open is spoken to and the others are closed; a thin line gets longer steps", async () => {
+  const server = new Server();
+  const connection = server.connection();
+  connection.start();
+  await server.accept(null, { resume: "r1" });
+  server.drop();
+  await server.clock.advance(40000);
+  const open = server.sockets.filter((one) => !one.closed && one.onopen);
+  assert.equal(open.length, 3, "after many failures some are kept");
+  open[1].onopen();
+  assert.deepEqual(open.map((one) => one.closed), [true, false, true]);
+  assert.deepEqual(open.map((one) => one.sent.length), [0, 1, 0]);
+  const retry = new Candil.Retry(() => 0.5);
+  retry.opened(4000);
+  assert.equal(retry.stepMs(0), 8000);
+});
+
 test("messages and events come once each, and the next hello says up to where", async () => {
   const { server, connection } = await connected();
   const messages = collect(connection, "message");

@@ -18,6 +18,7 @@ from signaling.session import (
     HELLO_DEADLINE_S,
     IDLE_S,
     MAX_REFUSED_IN_A_ROW,
+    RESUME_RENEWED_S,
     Close,
     Do,
     Identify,
@@ -91,10 +92,14 @@ def identity(role: Role, *, board: bool = False) -> Identity:
     return Identity(Ticket(kind, "par_1", "h"), actor, "" if board else "con_1", "stf_1")
 
 
+def resume(now: float) -> str:
+    return f"resume {now - NOW:.0f}"
+
+
 def opened(role: Role, standing: Standing | None, *, board: bool = False) -> SignalingSession:
     session = SignalingSession(NOW)
     session.receive(text("hello"), NOW)
-    session.handle(Opened(identity(role, board=board), standing, "epo_1"), NOW)
+    session.handle(Opened(identity(role, board=board), standing, "epo_1", resume), NOW)
     session.drain_effects()
     return session
 
@@ -180,12 +185,28 @@ def test_hello_ping_and_a_second_hello() -> None:
     session.receive(text("hello"), NOW)
     (effect,) = session.drain_effects()
     assert isinstance(effect, Identify)
-    session.handle(Opened(identity(Role.PATIENT), Standing("waiting", "arrived", False), "epo_1"), NOW)
-    assert session.drain_effects() == [Send(m.Welcome(1, "epo_1", NOW, 15, "par_1", "patient"))]
+    session.handle(Opened(identity(Role.PATIENT), Standing("waiting", "arrived", False), "epo_1", resume), NOW)
+    assert session.drain_effects() == [Send(m.Welcome(1, "epo_1", NOW, 15, "par_1", "patient", resume(NOW)))]
     session.receive(text("ping", at=4.5), NOW)
     assert session.drain_effects() == [Send(m.Pong(4.5))]
     session.receive(text("hello"), NOW)
     assert Close(4400) in session.drain_effects()
+
+
+def test_the_resume_ticket_is_made_anew_while_the_page_is_heard_whatever_the_clock_does() -> None:
+    session = opened(Role.PATIENT, Standing("waiting", "arrived", False))
+
+    def ponged(after_s: float) -> m.Outgoing:
+        session.receive(text("ping", at=1.0), NOW + after_s)
+        (effect,) = session.drain_effects()
+        assert isinstance(effect, Send)
+        return effect.message
+
+    assert m.encode(ponged(RESUME_RENEWED_S - 1)) == '{"type":"pong","at":1.0}'
+    assert ponged(RESUME_RENEWED_S) == m.Pong(1.0, "resume 300")
+    assert ponged(RESUME_RENEWED_S + 15) == m.Pong(1.0)
+    assert ponged(-7200) == m.Pong(1.0, "resume -7200")
+    assert ponged(86_400) == m.Pong(1.0, "resume 86400")
 
 
 def test_a_version_we_do_not_speak() -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from candil.errors import NotAuthenticated
 from signaling import tickets
-from signaling.tickets import CLOCK_SKEW_S, LIFE_S, Ticket
+from signaling.tickets import CLOCK_SKEW_S, LIFE_S, RESUME_LIFE_S, Ticket
 
 NOW = 1_800_000_000.0
 KEY = "k" * 64
@@ -12,11 +12,34 @@ TICKET = Ticket("consult", "par_1", "ab" * 32)
 
 def test_a_ticket_says_what_was_minted_until_it_expires() -> None:
     token = tickets.mint(TICKET, KEY, NOW)
-    assert tickets.verify(token, KEY, NOW) == TICKET
-    assert tickets.verify(token, KEY, NOW + LIFE_S - 1) == TICKET
+    assert tickets.verify(token, KEY, NOW, "page1") == TICKET
+    assert tickets.verify(token, KEY, NOW + LIFE_S - 1, "page2") == TICKET
     for late in (NOW + LIFE_S, NOW + 1e9, NOW - CLOCK_SKEW_S - 1):
         with pytest.raises(NotAuthenticated):
-            tickets.verify(token, KEY, late)
+            tickets.verify(token, KEY, late, "page1")
+
+
+def test_a_resume_ticket_lasts_longer_and_is_one_page_loads() -> None:
+    token = tickets.mint_resume(TICKET, "page1", KEY, NOW)
+    assert tickets.verify(token, KEY, NOW + RESUME_LIFE_S - 1, "page1") == TICKET
+    wrong = [("page2", NOW), ("", NOW), ("page1", NOW + RESUME_LIFE_S), ("page1", NOW - CLOCK_SKEW_S - 1)]
+    for client_id, now in wrong:
+        with pytest.raises(NotAuthenticated):
+            tickets.verify(token, KEY, now, client_id)
+
+
+@pytest.mark.parametrize(
+    ("typ", "claims"),
+    [
+        ("candil-ticket+jwt", {"exp": int(NOW) + RESUME_LIFE_S}),
+        ("candil-ticket+jwt", {"cid": "page1"}),
+        ("candil-resume+jwt", {"cid": "page1", "exp": int(NOW) + RESUME_LIFE_S + 1}),
+        ("candil-resume+jwt", {}),
+    ],
+)
+def test_one_kind_is_not_taken_for_the_other(typ: str, claims: dict[str, object]) -> None:
+    with pytest.raises(NotAuthenticated):
+        tickets.verify(forged({"typ": typ}, **claims), KEY, NOW, "page1")
 
 
 def forged(
@@ -58,9 +81,9 @@ def forged(
 )
 def test_what_is_not_ours_is_refused_the_same_way(token: str) -> None:
     with pytest.raises(NotAuthenticated) as refused:
-        tickets.verify(token, KEY, NOW)
+        tickets.verify(token, KEY, NOW, "page1")
     assert refused.value.code == "no_ticket"
 
 
 def test_the_forger_of_this_test_can_make_a_good_one() -> None:
-    assert tickets.verify(forged(), KEY, NOW).subject == "par_1"
+    assert tickets.verify(forged(), KEY, NOW, "page1").subject == "par_1"

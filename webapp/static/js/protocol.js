@@ -48,31 +48,22 @@
     constructor(options) {
       super();
       const given = options || {};
-      this._wsUrl = given.wsUrl;
-      this._WebSocket = given.WebSocket || root.WebSocket;
       this._setTimeout = given.setTimeout || ((/** @type {any} */ fn, /** @type {number} */ ms) => root.setTimeout(fn, ms));
       this._clearTimeout = given.clearTimeout || ((/** @type {any} */ timer) => root.clearTimeout(timer));
       this._now = given.now || (() => Date.now());
       this._random = given.random || (() => Math.random());
-      this._pulse = new Candil.Pulse({
-        setTimeout: this._setTimeout,
-        clearTimeout: this._clearTimeout,
-        now: this._now,
-        ping: () => this.request({ type: "ping", at: this._now() }),
-        slow: () => this._setState("slow"),
-        fine: () => this._setState("open"),
-        dead: () => this._lost(0),
-      });
+      const timing = { setTimeout: this._setTimeout, clearTimeout: this._clearTimeout, now: this._now };
+      const ping = () => this.request({ type: "ping", at: this._now() });
+      const [slow, fine, dead] = [() => this._setState("slow"), () => this._setState("open"), () => this._lost(0)];
+      this._pulse = new Candil.Pulse(Object.assign({ ping, slow, fine, dead }, timing));
       this._retry = new Candil.Retry(this._random);
-      this._tickets = new Candil.Tickets({
-        url: given.ticketUrl,
-        csrf: given.csrf,
-        fetch: given.fetch || ((/** @type {any} */ url, /** @type {any} */ init) => root.fetch(url, init)),
-        setTimeout: this._setTimeout,
-        clearTimeout: this._clearTimeout,
-        now: this._now,
-        retry: this._retry,
-      });
+      const line = Object.assign({ retry: this._retry }, timing);
+      const fetch = given.fetch || ((/** @type {any} */ url, /** @type {any} */ init) => root.fetch(url, init));
+      this._tickets = new Candil.Tickets(Object.assign({ url: given.ticketUrl, csrf: given.csrf, fetch }, line));
+      const WebSocket = given.WebSocket || root.WebSocket;
+      this._sockets = new Candil.Sockets(Object.assign({ url: given.wsUrl, WebSocket }, line));
+      /** What opens the next socket without asking for a ticket first. */
+      this._resume = "";
       this.trafficBytes = 0;
       this.clientId = given.clientId || Candil.randomId();
       this.outbox = new Candil.Outbox(this.clientId, given.store);
@@ -119,8 +110,9 @@
       if (this._isOver() || !this._started) return;
       if (this._socket) return this.probe();
       this._retry.worked();
-      if (this._retryTimer !== null) this._connect();
-      else this._tickets.more();
+      if (this._retryTimer !== null) return this._connect();
+      this._tickets.more();
+      this._sockets.more();
     }
 
     probe() {
@@ -172,8 +164,12 @@
     _connect() {
       this._stopTimers();
       if (this._isOver()) return;
+      if (this._resume) return this._open(this._resume);
       this._tickets.ask({
-        got: (/** @type {string} */ ticket) => this._open(ticket),
+        got: (/** @type {string} */ ticket) => {
+          this._open(ticket);
+          this._limit(this._retry.stageMs);
+        },
         ended: () => this._end("ended", "session"),
         failed: () => this._lost(),
         late: () => this._setState("offline"),
@@ -182,19 +178,21 @@
 
     /** @param {string} ticket */
     _open(ticket) {
-      const socket = new this._WebSocket(this._wsUrl);
+      this._sockets.race({
+        began: () => (this.trafficBytes += CONNECT_BYTES),
+        opened: (/** @type {any} */ socket) => this._greet(socket, ticket),
+        failed: () => this._lost(),
+      });
+    }
+
+    /** @param {any} socket @param {string} ticket */
+    _greet(socket, ticket) {
       this._socket = socket;
-      this.trafficBytes += CONNECT_BYTES;
       const ours = () => this._socket === socket;
-      socket.onopen = () => {
-        if (!ours()) return;
-        this._send(this._hello(ticket));
-        this._limit(2 * this._retry.stageMs);
-      };
       socket.onmessage = (/** @type {any} */ event) => ours() && this._receive(event.data);
       socket.onclose = (/** @type {any} */ event) => ours() && this._closed(event.code);
-      socket.onerror = () => {};
-      this._limit(this._retry.stageMs);
+      this._send(this._hello(ticket));
+      this._limit(2 * this._retry.stageMs);
     }
 
     /** The next step of opening must be done in this time. @param {number} ms */
@@ -251,6 +249,7 @@
     _drop() {
       this._stopTimers();
       this._tickets.stop();
+      this._sockets.stop();
       this._pulse.stop();
       const socket = this._socket;
       this._socket = null;
@@ -305,6 +304,7 @@
       this._clearTimeout(this._openTimer);
       this._openTimer = null;
       this._epoch = message.epoch;
+      this._resume = message.resume || "";
       this._heartbeatMs = message.heartbeat_s * 1000;
       this.clockOffsetS = message.server_time - this._now() / 1000;
       this.participant = message.participant;
@@ -357,7 +357,6 @@
     _on_message_ack(message) {
       this._acknowledge(message);
     }
-
     /** @param {any} message */
     _on_note_ack(message) {
       this._acknowledge(message);
@@ -377,11 +376,18 @@
       this.emit("error", message);
     }
 
-    _on_pong() {} // it was heard, which is all it is for
+    /** @param {any} message */
+    _on_pong(message) {
+      if (message.resume) this._resume = message.resume;
+    }
 
     /** @param {any} message */
     _on_bye(message) {
       this.emit("bye", message);
+      if (message.code === "no_ticket" && this._resume) {
+        this._resume = ""; // too old, or of another key: asked for in the usual way
+        return this._lost(0);
+      }
       if (message.code === "replaced") this._end("replaced", "replaced");
       else if (message.retry === false) this._end("ended", message.code);
     }

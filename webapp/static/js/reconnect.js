@@ -9,6 +9,9 @@
  *   retry.waitMs(at_ms)                         // until the next attempt, short for the first minutes
  *   retry.overlapMs(at_ms)                      // an attempt without an answer for so long gets company
  *   retry.answered(tookMs); retry.stageMs       // how long the next step of an attempt may take on this line
+ *   retry.opened(tookMs); retry.stepMs(at_ms)   // how long a socket may take before the next one is tried
+ *   const sockets = new Candil.Sockets({ url, WebSocket, setTimeout, clearTimeout, now, retry });
+ *   sockets.race({ began(), opened(socket), failed() }); sockets.more(); sockets.stop();
  *   const tickets = new Candil.Tickets({ url, csrf, fetch, setTimeout, clearTimeout, now, retry });
  *   tickets.ask({ got(ticket), ended(), failed(), late() }); tickets.more(); tickets.stop();
  */
@@ -23,11 +26,18 @@
   const DEAD_ANSWERS = 4;
   const FORGET = 0.7;
 
-  const EAGER_MS = 180000;
+  const EAGER_MS = 300000;
   const EAGER_WAIT_MS = [300, 1800];
   const PATIENT_WAIT_MS = [3000, 15000];
   const EAGER_OVERLAP_MS = [2000, 2800];
   const PATIENT_OVERLAP_MS = [8000, 10000];
+  const EAGER_STEP_MS = [1900, 2500];
+  const PATIENT_STEP_MS = [6000, 8000];
+  const STEP_MOST_MS = 20000;
+  const STEP_OPENINGS = 2;
+  const LONG_STEP_EVERY = 7; // for a line that became thin: one that is given more time
+  const LONG_STEP = 2;
+  const COMPANY_FROM = [10, 13]; // failures from which on there is one socket more; not all at once, the first is in their way
   const STAGE_LEAST_MS = 5000;
   const STAGE_MOST_MS = 20000;
   const STAGE_ANSWERS = 4;
@@ -94,6 +104,7 @@
       this._random = random;
       this._lostAt = -1;
       this._stageMs = 0;
+      this._openMs = Infinity;
     }
 
     /** @param {number} at ms */
@@ -109,6 +120,18 @@
     /** @param {number} tookMs from a question to its answer, on a new connection */
     answered(tookMs) {
       this._stageMs = tookMs * STAGE_ANSWERS;
+    }
+
+    /** The fastest counts: others waited for the line, not on it. @param {number} tookMs until a new socket was open */
+    opened(tookMs) {
+      this._openMs = Math.min(this._openMs, tookMs);
+    }
+
+    /** @param {number} at ms */
+    stepMs(at) {
+      const least = this._openMs === Infinity ? 0 : STEP_OPENINGS * this._openMs;
+      const step = this._between(this._isEager(at) ? EAGER_STEP_MS : PATIENT_STEP_MS);
+      return Math.min(STEP_MOST_MS, Math.max(step, least));
     }
 
     get stageMs() {
@@ -217,11 +240,94 @@
     }
   }
 
+  /**
+   * Opens a socket, and another one, until one stands. Every new socket sends a packet of its own at once, while what was
+   * sent into a dead line before waits ever longer between two tries. After many failures Chromium starts a socket only
+   * after some seconds, and never connects two to one address at the same time: then a few are kept waiting, so that
+   * there is always one whose turn has come.
+   */
+  class Sockets {
+    /** @param {any} options see the head of this file */
+    constructor(options) {
+      this._options = options;
+      /** @type {any[]} */
+      this._opening = [];
+      this._timer = null;
+      this._failures = 0;
+      /** @type {any} */
+      this._tell = null;
+    }
+
+    /** @param {any} tell */
+    race(tell) {
+      this.stop();
+      this._tell = tell;
+      this._next();
+    }
+
+    /** Not the one being waited for: another one, now. */
+    more() {
+      if (!this._tell) return;
+      this._opening.splice(0).forEach(discard);
+      this._next();
+    }
+
+    _next() {
+      const { url, WebSocket, setTimeout, clearTimeout, now, retry } = this._options;
+      clearTimeout(this._timer);
+      const most = 1 + COMPANY_FROM.filter((failures) => this._failures >= failures).length;
+      while (this._opening.length >= most) discard(this._opening.shift());
+      const began = now();
+      const socket = new WebSocket(url);
+      this._opening.push(socket);
+      socket.onopen = () => this._opened(socket, now() - began);
+      socket.onclose = () => this._failed(socket);
+      socket.onerror = () => {};
+      this._failures += 1;
+      const stretch = this._failures % LONG_STEP_EVERY ? 1 : LONG_STEP;
+      this._timer = setTimeout(() => this._next(), stretch * retry.stepMs(began));
+      this._tell.began();
+    }
+
+    /** @param {any} socket @param {number} tookMs */
+    _opened(socket, tookMs) {
+      const tell = this._tell;
+      this._opening.splice(this._opening.indexOf(socket), 1);
+      this.stop();
+      this._failures = 0;
+      this._options.retry.opened(tookMs);
+      tell.opened(socket);
+    }
+
+    /** @param {any} socket */
+    _failed(socket) {
+      const tell = this._tell;
+      this._opening.splice(this._opening.indexOf(socket), 1);
+      if (this._opening.length) return;
+      this.stop();
+      tell.failed();
+    }
+
+    stop() {
+      this._options.clearTimeout(this._timer);
+      this._timer = null;
+      this._tell = null;
+      this._opening.splice(0).forEach(discard);
+    }
+  }
+
+  /** @param {any} socket */
+  function discard(socket) {
+    socket.onopen = socket.onclose = null;
+    socket.close();
+  }
+
   /** @param {any} request */
   function abort(request) {
     if (request.abort) request.abort.abort();
   }
 
+  Candil.Sockets = Sockets;
   Candil.Tickets = Tickets;
   Candil.Pulse = Pulse;
   Candil.Retry = Retry;
