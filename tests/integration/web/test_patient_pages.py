@@ -347,7 +347,7 @@ async def test_opening_the_room_marks_messages_as_delivered_not_read(app: WebApp
     assert await app.ctx.db.read(lambda tx: thread_rows.last_message_seq(tx, planned.consult.id)) == 1
 
 
-@pytest.mark.parametrize(("step", "most_bytes"), [("landing", 60_000), ("room", 60_000)])
+@pytest.mark.parametrize(("step", "most_bytes"), [("landing", 60_000), ("room", 120_000)])
 async def test_a_page_with_everything_it_needs_is_light(app: WebApp, step: str, most_bytes: int) -> None:
     planned = await app.plan()
     async with reading(app) as reader:
