@@ -40,6 +40,7 @@ class Steered(Receiving):
 
     def start_steering(self, hint: "LineHint | None") -> None:
         self._caps_to_send = 0
+        self._ordered_audio_bps = 0
         self.wanted = {rtp.AUDIO: True, rtp.VIDEO: True}
         self.microphone = self.camera = True
         """Whether the participant's devices are on; set by ``set_devices``."""
@@ -112,8 +113,8 @@ class Steered(Receiving):
         self.limit = (down, up, reason)
 
     def note_browser_estimate(self, bitrate_bps: int) -> None:
-        """What the page's browser believes it can send."""
-        self.uplink_observer.on_browser_estimate(bitrate_bps, self._server.now())
+        """What the page's browser believes it can send of pictures; its sound goes beside that."""
+        self.uplink_observer.on_browser_estimate(bitrate_bps + self._ordered_audio_bps, self._server.now())
 
     def uplink_samples(self) -> tuple[UplinkSample | None, UplinkSample | None]:
         """(audio, video), for ``uplink_observer``."""
@@ -125,6 +126,7 @@ class Steered(Receiving):
         return self.bytes_in + rtp.IP_UDP_BYTES * self.packets_in
 
     def tell_order(self, order: "PublishOrder") -> None:
+        self._ordered_audio_bps = order.audio.wire_bps if order.audio is not None else 0
         self._loop.call_soon(self._listener.on_order, self.id, order)
 
     def tell_line(self, participant_id: str, news: "LineNews") -> None:
