@@ -3,10 +3,11 @@
 missing_packages() {
     for pair in chromium:chromium firefox-esr:firefox-esr coturn:turnserver redis-server:redis-server nodejs:node \
         npm:npm nginx:/usr/sbin/nginx espeak-ng:espeak-ng docker-compose:docker-compose \
-        systemd:systemd-analyze; do
+        systemd:systemd-analyze nftables:nft iproute2:ip; do
         command -v "${pair#*:}" >/dev/null 2>&1 || printf '%s ' "${pair%%:*}"
     done
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || printf 'postgresql '
+    ls /usr/lib/*/libopus.so.0 >/dev/null 2>&1 || printf 'libopus0 '
 }
 
 packages() {

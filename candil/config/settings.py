@@ -169,10 +169,10 @@ class LadderSettings:
     hd_hold_bps: int | None = _hold("it for standard definition", "1200000")
     up_hold_s: float | None = _doc("Least seconds between two steps up. Built in: 2.0.", None)
     failed_within_s: float | None = _doc(
-        "A step up that had to be undone within this many seconds has failed. Built in: 20.0.", None
+        "A step up that had to be undone within this many seconds has failed. Built in: 30.0.", None
     )
     penalty_first_s: float | None = _doc(
-        "After a failed step up none for this long, three times longer after each further one. Built in: 10.0.", None
+        "After a failed step up none for this long, four times longer after each further one. Built in: 15.0.", None
     )
     penalty_max_s: float | None = _doc("But never longer than this. Built in: 300.0.", None)
     forgive_s: float | None = _doc("A step up that held this long ends the waiting. Built in: 120.0.", None)
