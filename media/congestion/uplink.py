@@ -34,6 +34,8 @@ BROWSER_FACTOR = 2.0
 BROWSER_LASTS_S = 6.0
 LIMIT_COUNTS_S = 120.0
 """A line found full lately is not believed to bear more on a browser's word."""
+PAUSE_S = 2.0
+"""A microphone that sent nothing for so long (DTX sends each 0.4 s) was stopped; its clock may have stood still."""
 IMPLAUSIBLE_S = 10.0
 """A jump of RTP time by more is another clock, not a queue."""
 START_BPS = 30_000
@@ -71,7 +73,8 @@ class _Transit:
         if sample.transit_s is None or sample.packets == self._packets:
             return
         self._packets = sample.packets
-        if abs(sample.transit_s - self._base.value) > IMPLAUSIBLE_S:
+        paused = bool(self._values) and now - self._values[-1][0] > PAUSE_S
+        if paused or abs(sample.transit_s - self._base.value) > IMPLAUSIBLE_S:
             self._base.clear()
             self._recent.clear()
             self._values.clear()
