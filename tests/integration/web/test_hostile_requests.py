@@ -1,6 +1,7 @@
 """Whatever somebody sends, known or not, the answer is ours: never a failure, never a second answer for nothing."""
 
 import asyncio
+import string
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -115,9 +116,14 @@ def may(route: Route, scene: Scene) -> Caller:
     return scene.people["patient" if isinstance(route.guard, OfSeat) else "doctor A"]
 
 
+def names(route: Route) -> list[str]:
+    """The variable parts of a route's path."""
+    return [name for _, name, _, _ in string.Formatter().parse(route.path) if name]
+
+
 def filled(route: Route, scene: Scene) -> str:
     values = {"consult": scene.consult_id, "participant": scene.patient, "token": scene.link, "target": "x"}
-    return route.path.format(**values, locale="es", version="1")
+    return route.path.format(**values, locale="es", version="1", upload="x", photo="x", part="full", size="full")
 
 
 async def ask(here: Stage, route: Route, path: str, caller: Caller, headers: dict[str, str], body: Any) -> None:
@@ -170,7 +176,7 @@ def test_an_odd_path_is_no_failure(here: tuple[asyncio.Runner, Stage, Scene], wo
     runner, running, scene = here
     for route in routes():
         if "{" in route.path and route.path != "/logout":
-            values = dict.fromkeys(("consult", "participant", "token", "target", "locale", "version"), word)
+            values = dict.fromkeys(names(route), word)
             runner.run(ask(running, route, route.path.format(**values), may(route, scene), {}, None))
 
 
@@ -254,8 +260,7 @@ def test_nothing_that_is_sent_is_a_failure(
     runner, running, scene = here
     path = filled(route, scene)
     if odd_path:
-        names = ("consult", "participant", "token", "target", "locale", "version")
-        path = route.path.format(**{name: quote(words[n % 3], safe="") for n, name in enumerate(names)})
+        path = route.path.format(**{name: quote(words[n % 3], safe="") for n, name in enumerate(names(route))})
     path += "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     sent: dict[str, Any] = {"json": form} if as_json else {"data": form}
 
