@@ -142,7 +142,7 @@ class DirectionLadder:
             if now - self._silent_since > LONG_SILENCE_S:
                 self._silence_ended = now
             self._silent_since = None
-            if self._before_outage is not None and self.rung < Rung.AUDIO:
+            if self._before_outage is not None and self.rung < Rung.AUDIO and not line.congestion:
                 self._move(now, min(Rung.AUDIO, self._before_outage, wanted.ceiling))
         if self._before_outage is not None and self._recover_until == float("-inf"):
             self._recover_until = now + self.policy.recover_s
