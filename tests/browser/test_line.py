@@ -19,12 +19,29 @@ WATCH_SENT = """(() => {
 })();"""
 
 
+# The page's call in the test's hand.
+HOLD = """() => {
+  self.Candil = {};
+  let made;
+  Object.defineProperty(self.Candil, "Call", {
+    get: () => made,
+    set: (Call) => (made = class extends Call {
+      constructor(options) {
+        super(options);
+        self.heldCall = this;
+      }
+    }),
+  });
+}"""
+
+
 async def in_call(browser: Browser, product: Product) -> tuple[Person, Person, str, str]:
     planned = product.plan()
     doctor = await visit.signed_in_doctor(browser, product)
     patient = await person(browser, "the patient")
     for someone in (doctor, patient):
         await someone.context.add_init_script(WATCH_SENT)
+        await someone.context.add_init_script(f"({HOLD})()")
         await watch_sockets(someone)
     mine = await visit.arrive(patient, planned.link)
     theirs = await visit.open_consult(doctor, product, planned)
@@ -96,6 +113,7 @@ async def test_the_patient_sees_what_it_spends_and_sets_a_limit(browser: Browser
     await page.fill("#cap-other", "1")
     await patient.press("[data-cap-set]")
     await patient.press("[data-close-lamp]")
+    await page.evaluate("() => heldCall.countBytes(900_000)")  # as an upload of that size would
     await expect(page.locator("[data-spent-words]")).to_contain_text("Llegó a 1 MB", timeout=40_000)
     await expect(page.locator("[data-spent-words]")).to_be_visible(timeout=40_000)
     assert await patient.axe() == []

@@ -1,7 +1,7 @@
 """What a real Chromium sends when the page obeys an order, counted on the wire; what its meter and line test say."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -67,6 +67,15 @@ class Call:
 
     async def answers_given(self) -> int:
         return int(await self.patient.page.evaluate("() => self.answersGiven"))
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """Without a ladder: nobody but the test steers what the page sends."""
+    running = Product(tmp_path_factory.mktemp("product"), ladder=False)
+    running.start()
+    yield running
+    running.stop()
 
 
 @asynccontextmanager

@@ -52,14 +52,21 @@ class Product:
     """``python -m candil serve`` with its own data folder; ``kill`` and ``start`` again find the same data."""
 
     def __init__(
-        self, folder: Path, *, ehr: FhirServer | None = None, turn: Sequence[str] = (), secret: str = ""
+        self,
+        folder: Path,
+        *,
+        ehr: FhirServer | None = None,
+        turn: Sequence[str] = (),
+        secret: str = "",
+        ladder: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.media_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
         self.log_file = folder / "candil.log"
         self._folder, self._config = folder, folder / "candil.toml"
-        self._config.write_text(self._configuration(ehr, turn, secret), "utf-8")
+        without_ladder = "" if ladder else "[ladder]\nenabled = false\n"
+        self._config.write_text(self._configuration(ehr, turn, secret) + without_ladder, "utf-8")
         self._process: ServerProcess | None = None
         self._people = 0
         self._key = self._doctor = ""
