@@ -37,9 +37,10 @@ ORDER = """([audio, video]) => heldCall._connection.emit("media.order",
   {isOfTest: true, session: heldCall._current.id, audio, video, probe: false})"""
 PORT = """async () => {
   const reports = await heldCall._current.pc.getStats();
-  let pair;
-  reports.forEach((one) => { if (one.type === "candidate-pair" && one.nominated && one.bytesSent) pair = one; });
-  return reports.get(pair.localCandidateId).port;
+  let chosen;
+  reports.forEach((one) => { if (one.type === "transport") chosen = one.selectedCandidatePairId; });
+  const local = reports.get(reports.get(chosen).localCandidateId);
+  return [local.port, local.protocol];
 }"""
 SPEECH = {"bitrate_bps": 12000, "ptime_ms": 60, "dtx": False, "fec": True, "narrowband": False}
 EMERGENCY = {"bitrate_bps": 6000, "ptime_ms": 120, "dtx": True, "fec": False, "narrowband": True}
@@ -56,8 +57,14 @@ class Call:
         await self.patient.page.evaluate(ORDER, [audio, video])
         await asyncio.sleep(settle_s)
 
+    async def find_port(self) -> None:
+        """Of the pair in use: it may change while a call settles."""
+        self.port, protocol = await self.patient.page.evaluate(PORT)
+        assert protocol == "udp"
+
     async def sends(self, for_s: float = 5.0) -> tuple[float, float]:
         """Wire kbit/s and packets a second that leave the patient's browser, checks and reports included."""
+        await self.find_port()
         loop = asyncio.get_running_loop()
         began, before = loop.time(), self.wire.of(UDP, src=self.port, dst=self.product.media_port)
         await asyncio.sleep(for_s)
@@ -91,7 +98,7 @@ async def a_call(browser: Browser, product: Product) -> AsyncIterator[Call]:
     await doctor.sees_and_hears(patient_id, timeout_s=30, pictures=False)
     with watched_loopback() as wire:
         call = Call(patient, doctor, product, wire)
-        call.port = int(await patient.page.evaluate(PORT))
+        await call.find_port()
         yield call
     await patient.close()
     await doctor.close()
@@ -99,6 +106,7 @@ async def a_call(browser: Browser, product: Product) -> AsyncIterator[Call]:
 
 async def test_an_order_is_on_the_wire_without_a_round_trip(browser: Browser, product: Product) -> None:
     async with a_call(browser, product) as call:
+        await call.doctor.press("button[data-camera]")  # what arrives is acknowledged: that is not what is measured
         await call.patient.page.evaluate("""() => {
           self.answersGiven = 0;
           const request = heldCall._connection.request;
@@ -123,12 +131,12 @@ async def test_an_order_is_on_the_wire_without_a_round_trip(browser: Browser, pr
         print(figures, f"{speech_packets=:.1f} {emergency_packets=:.1f} {nothing_packets=:.1f}")
         assert 60 < low_video < 320, figures
         assert speech + 4 < stills < speech + 17.5, figures
-        assert 12 < speech < 22, figures
-        assert 15 < speech_packets < 23, speech_packets
-        assert 5 < emergency < 12, figures
-        assert emergency_packets < 13, emergency_packets
-        assert nothing < 2.5, figures  # checks of the path and reports of what is received
-        assert 12 < again < 22, figures
+        assert nothing < 5, figures  # checks of the path and reports of what is received
+        assert 12 < speech - nothing < 22, figures
+        assert 15 < speech_packets - nothing_packets < 23, speech_packets
+        assert 5 < emergency - nothing < 12, figures
+        assert emergency_packets - nothing_packets < 13, emergency_packets
+        assert 12 < again - nothing < 22, figures
         assert await call.answers_given() == 0
         assert await call.patient.page.evaluate("() => heldCall._orders.abilities.parameters")
 
