@@ -61,4 +61,6 @@ def stretches(
             found[-1] = (modality, found[-1][1], until)
         else:
             found.append((modality, found[-1][2] if found else start, until))
+    if found:  # a change in the last second is noise too: what held before it holds to the end
+        found[-1] = (*found[-1][:2], end)
     return found or [("text", start, end)]
