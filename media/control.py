@@ -79,7 +79,6 @@ def handle_rtcp(session: Any, data: bytes, now: float, ntp_now_s: float) -> None
                 sink.source.want_keyframe()
                 sink.source.session.request_keyframe(now)
         elif isinstance(message, rtcp.Remb):
-            session.remb_bps = message.bitrate_bps
             session.downlink_control.on_remb(message.bitrate_bps, now)
     if reported:
         worst = max((sink.fraction_lost for sink in session.sinks_by_ssrc.values() if sink.attached), default=0)

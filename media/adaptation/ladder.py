@@ -138,15 +138,7 @@ class DirectionLadder:
         if not alive or line.congestion == "silence":
             self._silence(now)
             return
-        if self._silent_since is not None:
-            if now - self._silent_since > LONG_SILENCE_S:
-                self._silence_ended = now
-            self._silent_since = None
-            if self._before_outage is not None and self.rung < Rung.AUDIO and not line.congestion:
-                self._move(now, min(Rung.AUDIO, self._before_outage, wanted.ceiling))
-        if self._before_outage is not None and self._recover_until == float("-inf"):
-            self._recover_until = now + self.policy.recover_s
-            self.questions.arm(now + RECOVER_CALM_S)
+        self._end_silence(now, line, wanted)
         goal_bps = self._goal(now, line, wanted)
         self._set_question(wanted)
         proven_bps = self.questions.tick(
@@ -218,6 +210,18 @@ class DirectionLadder:
                 self._move(now, Rung.TEXT)
         elif self.rung > Rung.AUDIO:
             self._move(now, Rung.AUDIO)
+
+    def _end_silence(self, now: float, line: LineState, wanted: Wanted) -> None:
+        """The line is heard: sound is back at once, and what was there before it is asked for."""
+        if self._silent_since is not None:
+            if now - self._silent_since > LONG_SILENCE_S:
+                self._silence_ended = now
+            self._silent_since = None
+            if self._before_outage is not None and self.rung < Rung.AUDIO and not line.congestion:
+                self._move(now, min(Rung.AUDIO, self._before_outage, wanted.ceiling))
+        if self._before_outage is not None and self._recover_until == float("-inf"):
+            self._recover_until = now + self.policy.recover_s
+            self.questions.arm(now + RECOVER_CALM_S)
 
     def _goal(self, now: float, line: LineState, wanted: Wanted) -> int:
         """The wire rate to ask for now, 0 when there is nothing to ask."""

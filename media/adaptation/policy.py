@@ -113,6 +113,8 @@ class LadderPolicy:
 
     first_probe_s: float = 1.0
     """First question to the line after the session lives."""
+    hinted_probe_s: float = 0.3
+    """The same where a test before the call found enough for low video."""
     probe_s: float = 3.0
     """A question to the line without an answer is dropped after this."""
     trust_after: int = 2
@@ -145,9 +147,6 @@ class LadderPolicy:
     thin_line_bps: int = 32_000
     probe_margin: float = 1.05
     """Goal of a question over what the rung needs."""
-    hinted_probe_s: float = 0.3
-    """The same where a test before the call found enough for low video."""
-
     proof_s: float = 8.0
     """What a question proved is believed this long."""
 

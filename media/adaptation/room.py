@@ -66,11 +66,6 @@ class RoomAdaptation:
         if participant in self._members:
             self._members[participant].limit = Limit(down, up, reason)
 
-    def repeat_order(self, participant: str) -> None:
-        """The participant's browser may have lost its order (new session, new page): it is sent again."""
-        if participant in self._members:
-            self._members[participant].order = None
-
     def tick(self, now: float, lines: Mapping[str, Lines]) -> list[Action]:
         """What changed since the last tick. A participant without a line is not connected yet."""
         members = self._members

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from media import rtp
-from media.adaptation.orders import Forward, LineHint, LineNews, Lines, ProbeDownlink, Publish, PublishOrder, Tell
+from media.adaptation.orders import Forward, LineNews, Lines, ProbeDownlink, Publish, PublishOrder, Tell
 from media.adaptation.policy import LadderPolicy
 from media.adaptation.room import RoomAdaptation
 from media.adaptation.rungs import Rung
 from media.config import AudioParameters
-from media.control import RateMeter
+from media.control import FEEDBACK_INTERVAL_S, RateMeter
 from media.room import Room
 
 if TYPE_CHECKING:
@@ -27,16 +27,15 @@ CALM_FEEDBACK_S = 0.18
 FEEDBACK_BYTES = 80
 """A transport feedback message on the wire, with its share of a second for five packets."""
 FEEDBACK_SHARE = 0.04
-MIN_FEEDBACK_S, MAX_FEEDBACK_S = 0.08, 0.5
+MAX_FEEDBACK_S = 0.5
 
 
 class _Member:
     """What is kept of a participant over all their sessions."""
 
-    def __init__(self, now: float) -> None:
-        self.order: PublishOrder | None = None
+    def __init__(self, order: PublishOrder, now: float) -> None:
+        self.order = order
         self.news: LineNews | None = None
-        self.probe_goal_bps: int | None = None
         self.held_back: set[tuple[str, str]] = set()
         self.audio_rate = RateMeter(now)
         self.session: MediaSession | None = None
@@ -64,8 +63,7 @@ class RoomAdapter:
         participant_id = session.participant_id
         member = self._members.get(participant_id)
         if member is None:
-            member = self._members[participant_id] = _Member(now)
-            member.order = PublishOrder(self._policy.audio.audio, None)
+            member = self._members[participant_id] = _Member(PublishOrder(self._policy.audio.audio, None), now)
             self._core.join(participant_id, now, session.hint)
         former = member.session
         member.session = session
@@ -76,8 +74,7 @@ class RoomAdapter:
                 session.limit = former.limit
         elif session.hint is not None and session.hint.down_bps:
             session.downlink_control.hint(session.hint.down_bps, now)
-        if member.order is not None:
-            self._order(session, member.order)
+        self._order(session, member.order)
         for publisher, kind in member.held_back:
             session.set_forwarding(publisher, kind, on=False)
         for other_id in self._members if former is None else ():
@@ -136,8 +133,7 @@ class RoomAdapter:
 
     @staticmethod
     def _feedback_interval_s(member: _Member, session: "MediaSession", line: Lines, now: float) -> float:
-        testing = member.order is not None and member.order.probe
-        if testing or line.up.congestion or line.up.queue_ms >= CALM_QUEUE_MS:
+        if member.order.probe or line.up.congestion or line.up.queue_ms >= CALM_QUEUE_MS:
             member.uneasy_at = now
         interval_s = feedback_interval_s(line.down.capacity_bps)
         return max(interval_s, CALM_FEEDBACK_S) if now - member.uneasy_at > CALM_AFTER_S else interval_s
@@ -173,7 +169,7 @@ class RoomAdapter:
         audio, video = session.uplink_samples()
         if session.round_trip.measured:
             observer.rtt_ms = session.round_trip.rtt_s * 1000
-        sends_audio = member.order is not None and member.order.audio is not None and session.microphone
+        sends_audio = member.order.audio is not None and session.microphone
         observer.observe(now, audio, video, session.wire_up_bytes, expected=sends_audio)
         if audio is not None:
             member.audio_rate.read(audio.bytes + audio.packets * (rtp.IP_UDP_BYTES + rtp.SRTP_TAG_BYTES), now)
@@ -236,7 +232,4 @@ class RoomAdapter:
 
 def feedback_interval_s(downlink_bps: int) -> float:
     """How often a publisher may be told of its packets' arrival: under 5 % of the line the telling takes."""
-    return min(MAX_FEEDBACK_S, max(MIN_FEEDBACK_S, FEEDBACK_BYTES * 8 / (FEEDBACK_SHARE * max(downlink_bps, 1))))
-
-
-__all__ = ["LineHint", "RoomAdapter", "feedback_interval_s"]
+    return min(MAX_FEEDBACK_S, max(FEEDBACK_INTERVAL_S, FEEDBACK_BYTES * 8 / (FEEDBACK_SHARE * max(downlink_bps, 1))))

@@ -85,7 +85,6 @@ class MediaSession(Steered):
         self._downlinks: dict[tuple[str, str], Downlink] = {}
         self.sinks_by_ssrc: dict[int, Downlink] = {}
         self.max_video_bitrate_bps = server.config.max_video_bitrate_bps
-        self.remb_bps = 0
         self.round_trip = control.RoundTrip()
         self.ntp_offset_s: float | None = None
         self.reports_sent = 0

@@ -59,7 +59,6 @@ class FakeSession(Receiving):
         self.nacks: list[list[int]] = []
         self.repeats: list[tuple[int, ...]] = []
         self.max_video_bitrate_bps = 500_000
-        self.remb_bps = 0
         self.reports_sent = 10
         self.feedback_interval_s = FEEDBACK_INTERVAL_S
         self.repairs_audio = True

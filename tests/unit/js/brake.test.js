@@ -9,7 +9,7 @@ function rig(bps) {
   const timers = [];
   const state = { at: 0, bps, braked: [], reports: [] };
   const pc = {
-    getStats: async () => new Map([["pair", { type: "candidate-pair", nominated: true, availableOutgoingBitrate: state.bps }]]),
+    getStats: async () => new Map([["pair", { type: "candidate-pair", nominated: true, state: "succeeded", availableOutgoingBitrate: state.bps }]]),
   };
   const session = { pc, closed: false };
   const orders = new Candil.Orders();

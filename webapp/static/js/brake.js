@@ -1,7 +1,7 @@
 /**
  * Stops our picture by ourselves when the line cannot carry it, before an order to stop can get through: what carries
  * orders stands in the same queue. The server's cap (REMB) and the browser's own controller both show in the outgoing
- * estimate at once; at their floor a picture only takes the sound's place. No DOM.
+ * estimate at once; at their floor a picture only takes the sound's place. No DOM. Needs stats.js before it.
  *
  *   const brake = new Candil.Brake({ orders, session, braked, report, now, setTimeout, clearTimeout });
  *   brake.ordered();     // after every media.order: it decides again
@@ -21,7 +21,7 @@
   const LOOKS = 2;
   const DEAF_THIN_MS = 4000;
   const DEAF_SILENT_MS = 15000;
-  const SLOW_LINE_S = 1;
+  const SLOW_LINE_MS = 1000;
   /** While the uplink is tested. */
   const SAY_EVERY_MS = 850;
 
@@ -48,7 +48,8 @@
         const session = this._options.session();
         if (!session || session.closed) return;
         if (withSound) this._starveAfter(DEAF_SILENT_MS - DEAF_THIN_MS, false);
-        if (session.isUp && (await roundTrip(session.pc).catch(() => 0)) < SLOW_LINE_S) return;
+        const seen = await figures(session);
+        if (session.isUp && (!seen || (seen.rttMs || 0) < SLOW_LINE_MS)) return;
         this._options.orders.starve(withSound);
         this._options.braked(session, 0);
       }, ms);
@@ -87,8 +88,9 @@
       const session = this._options.session();
       if (!this._sends() || !session || session.closed) return;
       this._next();
-      const bps = await outgoing(session.pc).catch(() => null);
-      if (bps === null || session.closed || !this._sends()) return;
+      const seen = await figures(session);
+      if (!seen || seen.outgoingBps === null || session.closed || !this._sends()) return;
+      const bps = seen.outgoingBps;
       this._answer(session, bps);
       const ordered = this._options.orders.order.video.max_bitrate_bps;
       const isFloor = bps <= FLOOR_BPS && bps < FLOOR_SHARE * ordered;
@@ -101,25 +103,9 @@
     }
   }
 
-  /** @param {any} pc @returns {Promise<number>} seconds, of the connectivity checks */
-  async function roundTrip(pc) {
-    let seconds = 0;
-    const reports = await pc.getStats();
-    reports.forEach((/** @type {any} */ report) => {
-      if (report.type === "candidate-pair" && report.nominated) seconds = report.currentRoundTripTime || seconds;
-    });
-    return seconds;
-  }
-
-  /** @param {any} pc @returns {Promise<number|null>} bits per second that the browser believes it may send */
-  async function outgoing(pc) {
-    let bps = null;
-    const reports = await pc.getStats();
-    reports.forEach((/** @type {any} */ report) => {
-      const inUse = report.type === "candidate-pair" && report.nominated && report.availableOutgoingBitrate !== undefined;
-      if (inUse) bps = report.availableOutgoingBitrate;
-    });
-    return bps;
+  /** @param {any} session @returns {Promise<any>} see `Candil.readStats`; null when it is closed meanwhile */
+  function figures(session) {
+    return session.pc.getStats().then(Candil.readStats).catch(() => null);
   }
 
   Candil.Brake = Brake;
