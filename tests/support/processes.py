@@ -26,8 +26,11 @@ class ServerProcess:
     ) -> None:
         """``options`` go to Popen: cwd, env."""
         self.output = output
+        environment = {**options.pop("env", os.environ), "PYTHONFAULTHANDLER": "1"}
         with output.open("ab") as sink:
-            self._process = subprocess.Popen(command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, **options)
+            self._process = subprocess.Popen(
+                command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, env=environment, **options
+            )
         try:
             self._await_answer(answers, time.monotonic() + timeout_s)
         except BaseException:  # also a test that ran out of time
@@ -44,6 +47,11 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
 
     def wait(self, timeout_s: float) -> int:
         """Its exit status, once it ends."""

@@ -87,6 +87,8 @@ class Product:
 
     def stop(self) -> None:
         """End it in order; nothing may have gone wrong on our side while it ran."""
+        status = self.process.status
+        assert status is None, f"ended by itself with {status}:\n{self.log()[-3000:]}"
         self.process.stop()
         faults = [line for line in self.log().splitlines() if '"level": "error"' in line]
         assert not faults, "\n".join(faults[-5:])
