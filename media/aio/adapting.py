@@ -174,6 +174,7 @@ class RoomAdapter:
         if audio is not None:
             member.audio_rate.read(audio.bytes + audio.packets * (rtp.IP_UDP_BYTES + rtp.SRTP_TAG_BYTES), now)
         up = observer.line(now)
+        session.feedback.forgiving = observer.forgiving
         session.uplinks[rtp.VIDEO].missing.ask(up.congestion not in ("delay", "loss"))
         return Lines(
             down=session.downlink_control.line(now),

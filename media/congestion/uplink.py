@@ -27,6 +27,8 @@ AFTERMATH_S = 2.0
 BASE_WINDOW_S = 30.0
 USUAL_LOSS_S = 8.0
 EXCESS_LOSS = 0.10
+FORGIVEN_LOSS, FORGIVEN_USUAL_LOSS = 0.45, 0.25
+"""Up to this, now and usually, losses behind no queue are not held against the browser's picture: bursts come and go."""
 FLAT_LOSS = 0.05
 """A full queue does not move either, but it loses packets."""
 BROWSER_FACTOR = 2.0
@@ -157,6 +159,13 @@ class UplinkObserver:
             rate_bps=int(self._rate_bps),
             sender_bps=self._browser_bps if now - self._browser_at < BROWSER_LASTS_S else None,
         )
+
+    @property
+    def forgiving(self) -> bool:
+        """Losses are those that the line always has, behind no queue: no reason for the browser to send less."""
+        if self._congestion or self._queue_s() > QUEUE_CLEAR_S:
+            return False
+        return self._loss <= FORGIVEN_LOSS and self._usual_loss <= FORGIVEN_USUAL_LOSS
 
     def _queue_s(self) -> float:
         """Sound tells it. Pictures wait in the browser's own pacer as well, a large one for longer than any queue

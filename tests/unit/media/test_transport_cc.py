@@ -78,9 +78,33 @@ def test_a_late_packet_is_reported_by_moving_the_base_back() -> None:
     assert arrivals.keys() == {11, 13}
 
 
-@given(st.lists(st.tuples(st.integers(0, 65535), st.floats(0, 30)), max_size=400))
-def test_any_arrivals_make_bounded_readable_feedback(arrivals: list[tuple[int, float]]) -> None:
+def test_forgiven_losses_come_with_the_packet_after_them() -> None:
     recorder = FeedbackRecorder()
+    recorder.forgiving = True
+    for seq in (10, 11, 13, 14, 15, 18):
+        recorder.add(seq, 1.0 + seq / 100)
+    fci = recorder.drain()
+    assert fci is not None
+    _, _, arrivals = decode(fci)
+    assert list(arrivals) == [10, 11, 12, 13, 14, 15, 16, 17, 18]
+    assert arrivals[12] == arrivals[13]
+    assert arrivals[16] == arrivals[17] == arrivals[18]
+
+
+def test_a_line_that_breaks_is_told_as_it_is() -> None:
+    recorder = FeedbackRecorder()
+    recorder.forgiving = True
+    for seq in (10, 20):
+        recorder.add(seq, 1.0)
+    fci = recorder.drain()
+    assert fci is not None
+    assert list(decode(fci)[2]) == [10, 20]
+
+
+@given(st.lists(st.tuples(st.integers(0, 65535), st.floats(0, 30)), max_size=400), st.booleans())
+def test_any_arrivals_make_bounded_readable_feedback(arrivals: list[tuple[int, float]], forgiving: bool) -> None:
+    recorder = FeedbackRecorder()
+    recorder.forgiving = forgiving
     now = 1000.0
     for number, (seq, step) in enumerate(arrivals):
         now += step / 10

@@ -16,6 +16,7 @@ class _Up:
         self.events = Events()
         self.observer = UplinkObserver()
         self.lines: list[tuple[float, LineState]] = []
+        self.forgiven: list[tuple[float, bool]] = []
         self.sending = True
         self.expected = True
         self._link = link
@@ -51,6 +52,7 @@ class _Up:
             sample = UplinkSample(self._got, self._bytes, lost, self._transit, self._last_at)
         self.observer.observe(now, sample, None, self._bytes, self.expected)
         self.lines.append((now, self.observer.line(now)))
+        self.forgiven.append((now, self.observer.forgiving))
 
     def congestions(self, start: float, end: float) -> set[str]:
         return {line.congestion for at, line in self.lines if start <= at < end}
@@ -83,6 +85,22 @@ def test_loss_without_a_queue_is_no_congestion(loss: RandomLoss | GilbertElliott
     assert link.counters.dropped_loss > 20
     assert max(line.loss for _, line in up.lines) > 0.1
     assert up.congestions(0, 40) == {""}
+
+
+@pytest.mark.parametrize("loss", [RandomLoss(0.1), GilbertElliott(0.1, 2)])
+def test_losses_a_line_always_has_are_forgiven(loss: RandomLoss | GilbertElliott) -> None:
+    up = _Up(Link(100e3, loss=loss))
+    up.events.run(60)
+    forgiven = [yes for at, yes in up.forgiven if at > 10]
+    assert sum(forgiven) > 0.8 * len(forgiven)
+
+
+def test_losses_of_a_full_queue_are_not_forgiven() -> None:
+    link = Link([(0, 100e3), (10, 16e3)], queue_ms=300)
+    up = _Up(link)
+    up.events.run(30)
+    assert link.counters.dropped_queue > 20
+    assert not any(yes for at, yes in up.forgiven if at > 11.5)
 
 
 def test_jitter_is_no_congestion() -> None:
