@@ -11,7 +11,7 @@ PACKAGES = ("candil", "signaling", "media", "webapp", "ehr_bridge", "consent", "
 
 
 def pytest(*arguments: str) -> list[str]:
-    return [str(BIN / "pytest"), "-q", "--no-header", "--durations=5", *arguments]
+    return [str(BIN / "pytest"), "-q", "--no-header", "--tb=short", "--durations=5", *arguments]
 
 
 PARTS: dict[str, list[list[str]]] = {

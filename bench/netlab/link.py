@@ -15,8 +15,9 @@ from typing import Any
 BIN_S = 0.2
 """Width of one entry of the series that counters keep."""
 
-UDP = 17
+UDP, TCP = 17, 6
 _PROTOCOL_AT = 9  # RFC 791, section 3.1
+_UDP_HEADER_BYTES = 8
 _FULL_PACKET_BYTES = 1500
 
 
@@ -58,6 +59,8 @@ class Bin:
     sent_bytes: int = 0
     dropped: int = 0
     wait_max_ms: float = 0.0
+    offered_by_kind: dict[str, int] = field(default_factory=dict)
+    """Bytes by ``kind_of``."""
 
 
 @dataclass(slots=True)
@@ -90,6 +93,21 @@ class _Waiting:
     offered_at: float
 
 
+def kind_of(packet: bytes) -> str:
+    """What an IPv4 packet carries: tcp, stun, rtp, rtcp and its first type, or other (RFC 7983, RFC 5761)."""
+    start = (packet[0] & 15) * 4
+    if packet[_PROTOCOL_AT] == TCP:
+        return "tcp"
+    if packet[_PROTOCOL_AT] != UDP or len(packet) < start + _UDP_HEADER_BYTES + 2:
+        return "other"
+    first, second = packet[start + _UDP_HEADER_BYTES], packet[start + _UDP_HEADER_BYTES + 1]
+    if first < 4:
+        return "stun"
+    if 127 < first < 192:
+        return f"rtcp {second}" if 191 < second < 224 else "rtp"
+    return "other"
+
+
 class Direction:
     """Packets in by ``offer``, out by ``arrivals``; both in the order of time."""
 
@@ -117,6 +135,8 @@ class Direction:
         counters, bin_, size = self.counters, self.counters.at(now), len(packet)
         counters.offered_packets += 1
         counters.offered_bytes += size
+        kind = kind_of(packet)
+        bin_.offered_by_kind[kind] = bin_.offered_by_kind.get(kind, 0) + size
         if packet[_PROTOCOL_AT] == UDP:
             bin_.offered_udp_bytes += size
             bin_.offered_udp_packets += 1

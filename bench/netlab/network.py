@@ -125,7 +125,7 @@ def _flat(counters: Counters) -> dict[str, Any]:
     return asdict(counters) | {"bins": {index: _row(bin_) for index, bin_ in sorted(counters.bins.items())}}
 
 
-def _row(bin_: Bin) -> list[float]:
+def _row(bin_: Bin) -> list[Any]:
     return list(asdict(bin_).values())
 
 

@@ -1,20 +1,39 @@
 """One Chromium and one EHR for all tests of the browser; one running product for each module."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Error
 
 from tests.support.browser import OPEN, chromium
 from tests.support.fhir_server import FhirServer
 from tests.support.product import Product
 
 
+class Chromium:
+    """One for all tests; another only where a test brought it down."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._running: Browser | None = None
+
+    async def browser(self) -> Browser:
+        if self._running is None or not self._running.is_connected():
+            self._running = await self._stack.enter_async_context(chromium())
+        return self._running
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
+async def one_chromium() -> AsyncIterator[Chromium]:
+    async with AsyncExitStack() as stack:
+        yield Chromium(stack)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(one_chromium: Chromium) -> Browser:
+    return await one_chromium.browser()
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
@@ -22,9 +41,10 @@ async def _nobody_stays() -> AsyncIterator[None]:
     """Whoever a failed test left behind tells what they saw, and goes."""
     yield
     for someone in list(OPEN):
-        print(await someone.tell())
         OPEN.discard(someone)
-        await someone.context.close()
+        with suppress(Error):  # the browser itself may be gone
+            print(await someone.tell())
+            await someone.context.close()
 
 
 @pytest.fixture(scope="session")
