@@ -15,7 +15,6 @@ from media.congestion.history import MASK as _SENT_MASK
 from media.downlink import Downlink
 from media.pacer import PACKET_OVERHEAD_BYTES, QueuedPacket
 from media.padding import padding_sizes
-from media.receiving import AUDIO_STAMP_S
 from media.rtp import IP_UDP_BYTES as _IP_UDP_BYTES
 from media.uplink import MAX_AUDIO_GAP, MAX_JUMP, Uplink, payload_offset
 
@@ -217,10 +216,10 @@ class Forwarder:
                     word = _ABS_SEND_TIME | int((now + self.ntp_offset_s) * 262144) & 0xFFFFFF
                 elif now >= session.video_stamp_at:
                     session.video_stamp_at = now + session.stamp_interval_s
-                    session.audio_stamp_at = now + AUDIO_STAMP_S
+                    session.audio_stamp_at = now + session.audio_stamp_interval_s
                     stamped = True
             elif now >= session.audio_stamp_at:
-                session.audio_stamp_at = now + AUDIO_STAMP_S
+                session.audio_stamp_at = now + session.audio_stamp_interval_s
                 stamped = True
             if stamped:
                 number = history.next_seq

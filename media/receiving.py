@@ -15,6 +15,9 @@ from media.pacer import PACKET_OVERHEAD_BYTES, Pacer, QueuedPacket
 
 AUDIO_STAMP_S = 0.5
 """At least so far apart are audio packets that the browser must acknowledge: each costs it a datagram."""
+THIN_AUDIO_STAMP_S = 1.0
+"""The same on a line that bears little more than the sound itself."""
+THIN_BPS = 16_000
 COMFORTABLE_FACTOR = 4
 """A pace this many times above what flows needs no bucket."""
 QUIET_BPS = 20_000
@@ -43,6 +46,7 @@ class Receiving:
         self.history: SendHistory | None = control.history if stamped else None
         self.stamp_interval_s = 0.0
         """Numbered video packets are at least so far apart; 0: every packet is numbered."""
+        self.audio_stamp_interval_s = AUDIO_STAMP_S
         self.video_stamp_at = now
         self.audio_stamp_at = now if stamped else math.inf
         self.clear_until = math.inf
@@ -95,6 +99,9 @@ class Receiving:
         if asking or not control.at_ease or control.loss(now) >= CALM_LOSS:
             self._calm_since = now
         self.stamp_interval_s = CALM_STAMP_S if now - self._calm_since > CALM_S else 0.0
+        line = control.line(now)
+        thin = line.proven and line.capacity_bps < THIN_BPS and control.at_ease and not asking
+        self.audio_stamp_interval_s = THIN_AUDIO_STAMP_S if thin else AUDIO_STAMP_S
 
     def on_feedback(self, fci: bytes, now: float) -> None:
         """Transport feedback of the peer."""

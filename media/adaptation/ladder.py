@@ -136,7 +136,7 @@ class DirectionLadder:
         if self.rung > wanted.ceiling:
             self._move(now, wanted.ceiling)
         if not alive or line.congestion == "silence":
-            self._silence(now)
+            self._silence(now, wanted)
             return
         self._end_silence(now, line, wanted)
         goal_bps = self._goal(now, line, wanted)
@@ -153,6 +153,17 @@ class DirectionLadder:
         if not self._down(now, line, wanted):
             self._up(now, line, wanted)
         self._settle(now, line, wanted)
+
+    def give_up(self, now: float) -> None:
+        """Whoever sends found the line too thin for any sound: down at once, and nothing asked for a while."""
+        self._before_outage = None
+        if self.rung > Rung.TEXT:
+            self._fail(now)
+            self.cause = "line"
+            self._move(now, Rung.TEXT)
+        self._last_down = self.questions.failed_at = now
+        self.questions.stop()
+        self.questions.arm(now + self.policy.low_probe_interval_s)
 
     def _set_question(self, wanted: Wanted) -> None:
         policy, growing = self.policy, self.rung >= Rung.LOW_VIDEO
@@ -185,7 +196,7 @@ class DirectionLadder:
             return policy.thin_probe_interval_s
         return policy.hinted_probe_s if self._hint_bps >= policy.low_video.enter_bps else policy.first_probe_s
 
-    def _silence(self, now: float) -> None:
+    def _silence(self, now: float, wanted: Wanted) -> None:
         """An outage proves nothing about the line: the sound stays ordered, the picture waits. Two in a row do:
         the line is one that sound fills until nothing gets through."""
         if not self._alive:
@@ -204,12 +215,21 @@ class DirectionLadder:
         self._recover_until = float("-inf")
         self._calm_since = now
         self.cause = "silence"
-        if not self._by_media and (doubted or now - self._silent_since > self.policy.silence_text_s):
-            # Sound on a line this thin keeps everything else from passing, the messages first.
-            if self.rung > Rung.TEXT:
-                self._move(now, Rung.TEXT)
-        elif self.rung > Rung.AUDIO:
-            self._move(now, Rung.AUDIO)
+        self._move_down(now, self._most_in_silence(now - self._silent_since, doubted, wanted))
+
+    def _most_in_silence(self, silent_s: float, doubted: bool, wanted: Wanted) -> Rung:
+        """Sound on a line this thin keeps everything else from passing, the messages first. In company the others
+        would get the least sound too: they keep theirs until this one gets none."""
+        if self._by_media:
+            return Rung.AUDIO
+        if doubted or silent_s > self.policy.silence_text_s:
+            return Rung.TEXT
+        alone = wanted.load.audio == 1
+        return Rung.EMERGENCY if alone and silent_s > self.policy.silence_thin_s else Rung.AUDIO
+
+    def _move_down(self, now: float, most: Rung) -> None:
+        if self.rung > most:
+            self._move(now, most)
 
     def _end_silence(self, now: float, line: LineState, wanted: Wanted) -> None:
         """The line is heard: sound is back at once, and what was there before it is asked for."""

@@ -177,6 +177,9 @@ class LadderPolicy:
     """A rung kept this long after a step up ends the penalty."""
     forgive_ratio: float = 3.0
     """So does a line proven to bear this many times what the failed rung needs."""
+    silence_thin_s: float = 3.0
+    """A downlink of a call of two that has acknowledged nothing for this long gets the least sound: what it costs a
+    dead line is nothing, and on a thin one it lets the rest pass."""
     silence_text_s: float = 15.0
     """A downlink that has acknowledged nothing for this long gets no more sound: it may be too thin for any."""
     silence_again_s: float = 20.0

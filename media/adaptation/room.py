@@ -66,6 +66,11 @@ class RoomAdaptation:
         if participant in self._members:
             self._members[participant].limit = Limit(down, up, reason)
 
+    def give_up_uplink(self, participant: str, now: float) -> None:
+        """The participant's page found that its uplink bears no sound at all, and stopped by itself."""
+        if participant in self._members:
+            self._members[participant].up.give_up(now)
+
     def tick(self, now: float, lines: Mapping[str, Lines]) -> list[Action]:
         """What changed since the last tick. A participant without a line is not connected yet."""
         members = self._members

@@ -106,6 +106,9 @@ class RoomAdapter:
         for participant_id, member, session in self._connected():
             line = lines[participant_id] = self._lines(member, session, now)
             calm &= not self._tell_wishes(member, session)
+            if session.gave_up_sound:
+                session.gave_up_sound, calm = False, False
+                self._core.give_up_uplink(participant_id, now)
             calm &= self._at_rest(member, session, line)
             session.feedback_interval_s = self._feedback_interval_s(member, session, line, now)
         if calm and now < self._adapt_at and lines.keys() == self._adapted:

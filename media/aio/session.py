@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ASK_S = 0.5
+ASK_S, LATE_ASK_S = 0.5, 2.0
 """Between two packets that only ask whether the line is back."""
+LONG_OUTAGE_S = 15.0
+"""Waiting longer than this, a line may be so thin that asking often takes a good part of it."""
 MAX_SSRCS = 32
 """SSRCs accepted from one peer in the life of a session: libsrtp keeps state for each."""
 
@@ -341,13 +343,17 @@ class MediaSession(Steered):
         self.tick_downlink(now)
         for sink in self.sinks_by_ssrc.values():
             sink.repeat_budget = MAX_REPEATS_PER_TICK
-        if now - self._asked_at >= ASK_S and self.needs_acknowledgement:
+        if now - self._asked_at >= self._ask_interval_s(now) and self.needs_acknowledgement:
             self._asked_at = now
             self._server.forwarder.send_padding(self, 1, now)
         if self.feed_starved(now):
             self._room.reconcile(now)
         if self.urgent:
             self.wake()
+
+    def _ask_interval_s(self, now: float) -> float:
+        waited_s = now - self.downlink_control.history.unacked_since
+        return LATE_ASK_S if waited_s > LONG_OUTAGE_S else ASK_S
 
     def _send_feedback(self, now: float) -> None:
         self._feedback_at = now

@@ -47,6 +47,8 @@ class Steered(Receiving):
         self._held_back: set[tuple[str, str]] = set()
         self.uplink_observer = UplinkObserver()
         self.hint = hint
+        self.gave_up_sound = False
+        """The page stopped its sound by itself; the adaptation has not heard yet."""
         self.limit: tuple[Rung, Rung, str] | None = None
         """Ceilings that the page set: down, up, why."""
 
@@ -113,7 +115,11 @@ class Steered(Receiving):
         self.limit = (down, up, reason)
 
     def note_browser_estimate(self, bitrate_bps: int) -> None:
-        """What the page's browser believes it can send of pictures; its sound goes beside that."""
+        """What the page's browser believes it can send of pictures; its sound goes beside that. 0: the page found the
+        line too thin for any sound, and stopped by itself."""
+        if not bitrate_bps:
+            self.gave_up_sound = True
+            return
         self.uplink_observer.on_browser_estimate(bitrate_bps + self._ordered_audio_bps, self._server.now())
 
     def uplink_samples(self) -> tuple[UplinkSample | None, UplinkSample | None]:

@@ -28,7 +28,7 @@ BASE_WINDOW_S = 30.0
 USUAL_LOSS_S = 8.0
 EXCESS_LOSS = 0.10
 FORGIVEN_LOSS, FORGIVEN_USUAL_LOSS = 0.45, 0.25
-"""Up to this, now and usually, losses behind no queue are not held against the browser's picture: bursts come and go."""
+"""Up to this, now and usually, losses behind no queue are not held against the browser's picture; bursts pass."""
 FLAT_LOSS = 0.05
 """A full queue does not move either, but it loses packets."""
 BROWSER_FACTOR = 2.0

@@ -101,6 +101,7 @@ class SignalingService:
         of_address = sum(1 for other in self._unidentified.values() if other == address)
         if len(self._unidentified) >= ws.MAX_UNIDENTIFIED or of_address >= ws.MAX_UNIDENTIFIED_OF_ADDRESS:
             raise ws.too_busy()
+        ws.keep_trying(request)
         socket = ws.new_socket()
         await socket.prepare(request)
         transport = request.transport

@@ -247,8 +247,9 @@ test("sockets are tried close together for five minutes, then not; at most three
 test("a thin line that answers late is not taken for a dead one", async () => {
   const pulse = [];
   const { clock } = new Server();
+  const retry = new Candil.Retry(() => 0);
   const heart = new Candil.Pulse({
-    setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, now: clock.now,
+    setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, now: clock.now, retry,
     ping: () => pulse.push("ping"), slow: () => pulse.push("slow"), fine: () => pulse.push("fine"), dead: () => pulse.push("dead"),
   });
   heart.rest(15000);
@@ -260,4 +261,20 @@ test("a thin line that answers late is not taken for a dead one", async () => {
   assert.deepEqual(pulse, ["ping", "slow", "fine", "ping", "slow"], "four times the last answer is waited for");
   await clock.advance(1000);
   assert.equal(pulse[5], "dead");
+  retry.crawls = true;
+  pulse.length = 0;
+  heart.stop();
+  heart.ask();
+  await clock.advance(44000);
+  assert.deepEqual(pulse, ["ping", "slow"], "a line known to crawl is given three quarters of a minute");
+  await clock.advance(1500);
+  assert.equal(pulse[2], "dead");
+});
+
+test("a socket on a line that crawls is given the time its handshakes take", () => {
+  const retry = new Candil.Retry(() => 0.5);
+  const usual = retry.stepMs(0);
+  retry.crawls = true;
+  assert.ok(retry.stepMs(0) > 5 * usual);
+  assert.ok(retry.stageMs >= 20000);
 });

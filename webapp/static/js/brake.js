@@ -5,6 +5,8 @@
  *
  *   const brake = new Candil.Brake({ orders, session, braked, report, now, setTimeout, clearTimeout });
  *   brake.ordered();     // after every media.order: it decides again
+ *   brake.felt(session, seen);   // every reading of the statistics: most of our sound is lost and answers take long, so
+ *                        // we fill the line ourselves and no order may get through: the poorest sound, then none
  *   brake.deaf(true);    // the socket is gone: no order can come. Where answers of the line itself take long, we fill it
  *                        // ourselves: after 4 s only the poorest sound is sent, after 15 s nothing, so that the socket comes back
  */
@@ -22,17 +24,51 @@
   const DEAF_THIN_MS = 4000;
   const DEAF_SILENT_MS = 15000;
   const SLOW_LINE_MS = 1000;
+  /** Browsers check the path every 2.5 s. */
+  const UNANSWERED_MS = 6000;
+  const CRAWLING_MS = 12000;
+  /** What the server reports of our sound on a line that we fill, and after how many such reports in a row. */
+  const FILLED = { loss: 0.3, lossAlone: 0.5, thinAfter: 2, silentAfter: 4, calmLoss: 0.05, calmAfter: 4 };
   /** While the uplink is tested. */
   const SAY_EVERY_MS = 850;
 
   class Brake {
-    /** @param {any} options session(): the current one or null; braked(session, bps): carry the changed order out; report(session, bps): what the browser believes, while it is tested */
+    /** @param {any} options session(): the current one or null; braked(session, bps): carry the changed order out; report(session, bps): what the browser believes, while it is tested; 0: we gave up our sound */
     constructor(options) {
       this._options = options;
       this._timer = this._deafTimer = null;
       this._orderedAt = 0;
       this._low = 0;
       this._saidAt = 0;
+      this._filled = this._calm = this._reportedAt = 0;
+      this._answers = this._answeredAt = this._rttMs = 0;
+      this._isSlow = false;
+    }
+
+    /** Somebody answers, but late: a line that is thin or full, and not dead. @returns {boolean} */
+    get isCrawling() {
+      return this._rttMs >= SLOW_LINE_MS && this._options.now() - this._answeredAt < CRAWLING_MS;
+    }
+
+    /** @param {any} session @param {any} seen see `Candil.readStats` */
+    felt(session, seen) {
+      const at = this._options.now();
+      const order = this._options.orders.order;
+      if (seen.answers !== this._answers) this._answeredAt = at;
+      this._answers = seen.answers;
+      this._rttMs = seen.rttMs || 0;
+      this._isSlow = this._rttMs >= SLOW_LINE_MS || at - this._answeredAt > UNANSWERED_MS;
+      if (!order || seen.theirLoss === null || seen.reportedAt === this._reportedAt) return;
+      this._reportedAt = seen.reportedAt;
+      const isLost = seen.theirLoss >= (this._isSlow ? FILLED.loss : FILLED.lossAlone);
+      this._filled = isLost && (order.audio || order.video) ? this._filled + 1 : 0;
+      this._calm = seen.theirLoss < FILLED.calmLoss && !this._isSlow ? this._calm + 1 : 0;
+      if (this._calm === FILLED.calmAfter && order.audio && this._options.orders.release()) this._options.braked(session, 0);
+      if (this._filled !== FILLED.thinAfter && this._filled !== FILLED.silentAfter) return;
+      const isLast = this._filled === FILLED.silentAfter;
+      this._options.orders.starve(!isLast);
+      this._options.braked(session, 0);
+      if (isLast) this._options.report(session, 0);
     }
 
     /** @param {boolean} isDeaf false: connected again, the server repeats its order */
@@ -44,12 +80,11 @@
 
     /** @param {number} ms @param {boolean} withSound */
     _starveAfter(ms, withSound) {
-      this._deafTimer = this._options.setTimeout(async () => {
+      this._deafTimer = this._options.setTimeout(() => {
         const session = this._options.session();
         if (!session || session.closed) return;
         if (withSound) this._starveAfter(DEAF_SILENT_MS - DEAF_THIN_MS, false);
-        const seen = await figures(session);
-        if (session.isUp && (!seen || (seen.rttMs || 0) < SLOW_LINE_MS)) return;
+        if (session.isUp && !this._isSlow) return;
         this._options.orders.starve(withSound);
         this._options.braked(session, 0);
       }, ms);

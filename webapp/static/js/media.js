@@ -72,6 +72,7 @@
       this._connection.on("connection", (/** @type {string} */ state) => {
         if (state === "offline" || state === "open") this._brake.deaf(state === "offline");
       });
+      this._connection.on("welcome", () => this._orders.release()); // the server repeats its order
       this.devices.on("local", (/** @type {any} */ stream) => this._localChanged(stream));
       this.devices.on("devices", (/** @type {any} */ devices) => {
         this.emit("devices", devices);
@@ -80,6 +81,10 @@
       this._connection.on("media.order", (/** @type {any} */ message) => this._ordered(message));
       this._connection.on("media.line", (/** @type {any} */ message) => this._gotLine(message));
       this._metering.on("stats", (/** @type {any} */ figures) => this.emit("stats", figures));
+      this._metering.on("seen", (/** @type {any} */ session, /** @type {any} */ seen) => {
+        this._brake.felt(session, seen);
+        this._connection.crawls(this._brake.isCrawling);
+      });
       this._metering.on("spending", (/** @type {any} */ now) => this._spending(now));
       this._metering.on("disobeyed", (/** @type {any} */ session) => this._obey(session));
     }

@@ -1,7 +1,8 @@
 /**
  * Reads the statistics of a call's sessions: what is shown, reported, spent, and waited for. No DOM.
- * Needs ceilings.js, stats.js, spending.js, session.js before it. Emits "stats" and "spending" (see media.js), and
- * "disobeyed" (session) when the statistics show that the browser needs its orders put another way.
+ * Needs ceilings.js, stats.js, spending.js, session.js before it. Emits "stats" and "spending" (see media.js),
+ * "seen" (session, what `Candil.readStats` gave), and "disobeyed" (session) when the statistics show that the browser
+ * needs its orders put another way.
  */
 (function (root) {
   "use strict";
@@ -111,6 +112,7 @@
       if (at - this._statsAt < STATS_EVERY_MS) return;
       this._statsAt = at;
       session.wait(this._loss(seen), seen.rttMs);
+      this.emit("seen", session, seen);
       this._report(session, seen, at);
       if (this._orders.watch(reports, at)) this.emit("disobeyed", session);
       this.emit("stats", this._meter.figures(seen, session.streams, at));

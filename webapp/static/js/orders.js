@@ -22,6 +22,7 @@
   /** IPv4, UDP, RTP, its extensions and the SRTP tag: what every packet of sound costs beside the sound. */
   const AUDIO_HEADER_BITS = 58 * 8;
   const LEAST_AUDIO_BPS = 6000;
+  const LEAST_SOUND = { bitrate_bps: 6000, ptime_ms: 120, dtx: true, fec: false, narrowband: true };
   /** So far above what was ordered, so many readings in a row, and the browser is taken not to obey. */
   const IGNORED_FACTOR = 1.6;
   const IGNORED_READINGS = 3;
@@ -29,8 +30,12 @@
 
   class Orders {
     constructor() {
-      /** @type {any} */
+      /** What is sent now. @type {any} */
       this.order = null;
+      /** @type {any} */
+      this._ordered = null;
+      /** @type {""|"thin"|"silent"} */
+      this._most = "";
       /** @type {Record<string, boolean|null>} */
       this.abilities = { parameters: null, framing: null, ptime: null, silence: null };
       this._packetMs = 0;
@@ -39,14 +44,34 @@
 
     /** @param {any} order @param {number} at ms */
     set(order, at) {
-      this.order = { audio: order.audio, video: order.video, probe: Boolean(order.probe) };
+      this._ordered = { audio: order.audio, video: order.video, probe: Boolean(order.probe) };
+      if (order.probe) this._most = ""; // asked on purpose
+      this._decide();
       this._watch.restart(at);
     }
 
-    /** What a line without orders is given: the poorest sound, or none. @param {boolean} withSound */
+    /**
+     * Whatever is ordered, no more than the poorest sound, or nothing, until `release` or a test of the line: orders that
+     * come late may be of a better time.
+     * @param {boolean} withSound
+     */
     starve(withSound) {
-      const sound = { bitrate_bps: 6000, ptime_ms: 120, dtx: true, fec: false, narrowband: true };
-      if (this.order) this.order = { audio: withSound && this.order.audio ? sound : null, video: null, probe: false };
+      this._most = withSound ? "thin" : "silent";
+      this._decide();
+    }
+
+    /** The newest order counts again. @returns {boolean} whether that changed anything */
+    release() {
+      const was = this._most;
+      this._most = "";
+      if (was) this._decide();
+      return Boolean(was);
+    }
+
+    _decide() {
+      const ordered = this._ordered;
+      if (!ordered || !this._most) this.order = ordered;
+      else this.order = { audio: this._most === "thin" && ordered.audio ? LEAST_SOUND : null, video: null, probe: false };
     }
 
     /** No picture until the next order. */

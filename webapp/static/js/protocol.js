@@ -55,9 +55,9 @@
       const timing = { setTimeout: this._setTimeout, clearTimeout: this._clearTimeout, now: this._now };
       const ping = () => this.request({ type: "ping", at: this._now() });
       const [slow, fine, dead] = [() => this._setState("slow"), () => this._setState("open"), () => this._lost(0)];
-      this._pulse = new Candil.Pulse(Object.assign({ ping, slow, fine, dead }, timing));
       this._retry = new Candil.Retry(this._random);
       const line = Object.assign({ retry: this._retry }, timing);
+      this._pulse = new Candil.Pulse(Object.assign({ ping, slow, fine, dead }, line));
       const fetch = given.fetch || ((/** @type {any} */ url, /** @type {any} */ init) => root.fetch(url, init));
       this._tickets = new Candil.Tickets(Object.assign({ url: given.ticketUrl, csrf: given.csrf, fetch }, line));
       const WebSocket = given.WebSocket || root.WebSocket;
@@ -117,6 +117,11 @@
 
     probe() {
       if (this._welcomed) this._pulse.ask();
+    }
+
+    /** What the call sees of the line: alive, but so slow that everything needs patience. @param {boolean} yes */
+    crawls(yes) {
+      this._retry.crawls = yes;
     }
 
     /** @param {string} body @returns {any} the outbox entry */

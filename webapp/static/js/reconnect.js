@@ -1,10 +1,11 @@
 /**
  * When a page's socket is taken for dead, and how the next one is come by. No DOM. Before protocol.js.
  *
- *   const pulse = new Candil.Pulse({ setTimeout, clearTimeout, now, ping(), slow(), fine(), dead() });
+ *   const pulse = new Candil.Pulse({ setTimeout, clearTimeout, now, retry, ping(), slow(), fine(), dead() });
  *   pulse.rest(ms); pulse.ask(); pulse.heard(); pulse.expect(ms); pulse.stop();
  *        asks every so often; no answer for 3 s: slow; for 7 s, or longer where answers take long: dead
  *   const retry = new Candil.Retry(random);
+ *   retry.crawls = true;                        // media found the line alive, but so slow that all takes many seconds
  *   retry.lost(at_ms); retry.worked();          // the connection is gone; it stands again
  *   retry.waitMs(at_ms)                         // until the next attempt, short for the first minutes
  *   retry.overlapMs(at_ms)                      // an attempt without an answer for so long gets company
@@ -25,6 +26,9 @@
   const DEAD_MOST_MS = 20000;
   const DEAD_ANSWERS = 4;
   const FORGET = 0.7;
+  /** On a line that crawls a new socket only takes the place of what the old one still has to say. */
+  const CRAWL_DEAD_MS = 45000;
+  const CRAWL_STEP_MS = 30000;
 
   const EAGER_MS = 300000;
   const EAGER_WAIT_MS = [300, 1800];
@@ -72,7 +76,8 @@
       if (this._askedAt >= 0) return;
       this._askedAt = this._options.now();
       this._slowTimer = this._options.setTimeout(() => this._options.slow(), SLOW_AFTER_MS);
-      this.expect(Math.min(DEAD_MOST_MS, Math.max(DEAD_LEAST_MS, DEAD_ANSWERS * this._answerMs)));
+      const dead = Math.min(DEAD_MOST_MS, Math.max(DEAD_LEAST_MS, DEAD_ANSWERS * this._answerMs));
+      this.expect(this._options.retry.crawls ? CRAWL_DEAD_MS : dead);
       this._options.ping();
     }
 
@@ -102,6 +107,7 @@
     /** @param {() => number} random */
     constructor(random) {
       this._random = random;
+      this.crawls = false;
       this._lostAt = -1;
       this._stageMs = 0;
       this._openMs = Infinity;
@@ -129,13 +135,14 @@
 
     /** @param {number} at ms */
     stepMs(at) {
+      if (this.crawls) return CRAWL_STEP_MS;
       const least = this._openMs === Infinity ? 0 : STEP_OPENINGS * this._openMs;
       const step = this._between(this._isEager(at) ? EAGER_STEP_MS : PATIENT_STEP_MS);
       return Math.min(STEP_MOST_MS, Math.max(step, least));
     }
 
     get stageMs() {
-      return Math.min(STAGE_MOST_MS, Math.max(STAGE_LEAST_MS, this._stageMs));
+      return this.crawls ? CRAWL_STEP_MS : Math.min(STAGE_MOST_MS, Math.max(STAGE_LEAST_MS, this._stageMs));
     }
 
     /** @param {number} at ms */

@@ -83,7 +83,8 @@
    * @param {any} reports
    */
   Candil.readStats = function (reports) {
-    const seen = { rttMs: null, outgoingBps: null, packets: new Map(), received: 0, lost: 0, samples: 0, concealed: 0, framesSent: 0 };
+    /** @type {any} `theirLoss`: the share of our sound lost, as the server last reported at `reportedAt` */
+    const seen = { rttMs: null, outgoingBps: null, theirLoss: null, reportedAt: 0, answers: 0, packets: new Map(), received: 0, lost: 0, samples: 0, concealed: 0, framesSent: 0 };
     /** @type {any} */
     let transport = null;
     const rtp = { sent: 0, sentPackets: 0, received: 0, receivedPackets: 0 };
@@ -94,9 +95,14 @@
       else if (report.type === "candidate-pair") pairs.push(report);
       else if (report.type === "outbound-rtp") outbound(report, seen, rtp);
       else if (report.type === "inbound-rtp") inbound(report, seen, rtp);
+      else if (report.type === "remote-inbound-rtp" && report.kind === "audio" && report.fractionLost !== undefined) {
+        seen.theirLoss = report.fractionLost;
+        seen.reportedAt = report.timestamp;
+      }
     });
     const used = pairs.find((pair) => pair.nominated && pair.state === "succeeded");
-    if (used && used.currentRoundTripTime !== undefined) seen.rttMs = /** @type {any} */ (Math.round(used.currentRoundTripTime * 1000));
+    if (used && used.currentRoundTripTime !== undefined) seen.rttMs = Math.round(used.currentRoundTripTime * 1000);
+    if (used) seen.answers = used.responsesReceived || 0;
     if (used && used.availableOutgoingBitrate) seen.outgoingBps = used.availableOutgoingBitrate;
     return Object.assign(seen, onTheWire(transport, pairs, rtp, headerBytes(reports, used)));
   };

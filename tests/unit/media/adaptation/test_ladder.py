@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.adaptation.ladder import DirectionLadder, Load, Wanted
+from media.adaptation.ladder import DOUBT, DirectionLadder, Load, Wanted
 from media.adaptation.policy import LadderPolicy
 from media.adaptation.rungs import Rung
 from media.congestion.line import LineState
@@ -102,6 +102,18 @@ def test_a_line_that_bears_no_voice_ends_at_text() -> None:
     assert run.ladder.cause == "line"
 
 
+def test_a_page_that_gave_up_its_sound_is_asked_again_only_after_a_while() -> None:
+    run = start()
+    run.feed(CALM, 1)
+    run.ladder.give_up(run.now)
+    assert run.ladder.rung is Rung.TEXT
+    nothing = replace(CALM, capacity_bps=5_000, rate_bps=0)
+    assert run.feed(nothing, POLICY.low_probe_interval_s - 0.4) == []
+    assert run.ladder.questions.goal_bps is None
+    run.feed(nothing, 1)
+    assert run.ladder.questions.goal_bps is not None
+
+
 def test_loss_alone_leaves_the_picture() -> None:
     run = start()
     run.feed(proven(450_000), 10)
@@ -112,10 +124,20 @@ def test_after_an_outage_the_former_rung_comes_back_without_penalty() -> None:
     run = start()
     run.feed(proven(1_000_000), 10)
     silence = replace(proven(1_000_000), congestion="silence")
-    assert [rung for _, rung in run.feed(silence, 12)] == [Rung.AUDIO]
+    assert [rung for _, rung in run.feed(silence, 12)] == [Rung.AUDIO, Rung.EMERGENCY]
     assert run.ladder.cause == "silence"
     changes = run.feed(proven(1_000_000), 3)
-    assert [rung for _, rung in changes] == [Rung.VIDEO]
+    assert [rung for _, rung in changes] == [Rung.AUDIO, Rung.VIDEO]
+    assert changes[0][0] - (run.now - 3) < 0.3
+
+
+def test_in_company_an_outage_does_not_make_the_sound_of_the_others_poorer() -> None:
+    run = start()
+    wanted = replace(FREE, load=Load(audio=3, video=3))
+    run.feed(proven(1_000_000), 10, wanted)
+    silence = replace(proven(1_000_000), congestion="silence")
+    assert [rung for _, rung in run.feed(silence, 12, wanted)] == [Rung.AUDIO]
+    assert [rung for _, rung in run.feed(silence, 8, wanted)] == [Rung.TEXT]
 
 
 def test_each_failed_upgrade_waits_longer() -> None:
@@ -212,5 +234,5 @@ def test_any_steady_line_settles(
     steady = LineState(capacity_bps, True, "", 0.0, 0.0, 50.0, min(rate_bps, capacity_bps))
     run.feed(steady, 700)
     assert run.feed(steady, 120) == []
-    if capacity_bps >= POLICY.audio.enter_bps:
+    if capacity_bps >= DOUBT * POLICY.audio.enter_bps:
         assert run.ladder.rung >= Rung.AUDIO
