@@ -232,13 +232,16 @@ class DirectionLadder:
             self._move(now, most)
 
     def _end_silence(self, now: float, line: LineState, wanted: Wanted) -> None:
-        """The line is heard: sound is back at once, and what was there before it is asked for."""
+        """The line is heard: sound is back at once, and what was there before it is asked for. It may have been a line
+        too thin for its sound: in a call of two the least comes first."""
         if self._silent_since is not None:
-            if now - self._silent_since > LONG_SILENCE_S:
+            was_long = now - self._silent_since > LONG_SILENCE_S
+            if was_long:
                 self._silence_ended = now
             self._silent_since = None
-            if self._before_outage is not None and self.rung < Rung.AUDIO and not line.congestion:
-                self._move(now, min(Rung.AUDIO, self._before_outage, wanted.ceiling))
+            first = Rung.EMERGENCY if was_long and wanted.load.audio == 1 and not self._by_media else Rung.AUDIO
+            if self._before_outage is not None and self.rung < first and not line.congestion:
+                self._move(now, min(first, self._before_outage, wanted.ceiling))
         if self._before_outage is not None and self._recover_until == float("-inf"):
             self._recover_until = now + self.policy.recover_s
             self.questions.arm(now + RECOVER_CALM_S)

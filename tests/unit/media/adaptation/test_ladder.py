@@ -127,8 +127,12 @@ def test_after_an_outage_the_former_rung_comes_back_without_penalty() -> None:
     assert [rung for _, rung in run.feed(silence, 12)] == [Rung.AUDIO, Rung.EMERGENCY]
     assert run.ladder.cause == "silence"
     changes = run.feed(proven(1_000_000), 3)
-    assert [rung for _, rung in changes] == [Rung.AUDIO, Rung.VIDEO]
-    assert changes[0][0] - (run.now - 3) < 0.3
+    assert [rung for _, rung in changes] == [Rung.VIDEO]
+    run.feed(proven(1_000_000), 30)
+    assert [rung for _, rung in run.feed(silence, 20)] == [Rung.AUDIO, Rung.EMERGENCY, Rung.TEXT]
+    back = run.feed(proven(1_000_000), 3)
+    assert [rung for _, rung in back] == [Rung.EMERGENCY, Rung.VIDEO]
+    assert back[0][0] - (run.now - 3) < 0.3
 
 
 def test_in_company_an_outage_does_not_make_the_sound_of_the_others_poorer() -> None:
