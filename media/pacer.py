@@ -20,11 +20,8 @@ MAX_HELD_S = 0.4
 """Longest wait when nothing is acknowledged any more."""
 MAX_PACED_S = 1.0
 """Longest wait for the bucket. Longer, as a key frame is many times what the line bears in one frame."""
-MIN_CREDIT_BYTES = 3_000
 CREDIT_S = 0.1
 """The bucket holds this much of its rate: a frame goes out in one piece where the line is good."""
-
-
 PACKET_OVERHEAD_BYTES = 60
 """Taken from the bucket beside a packet's payload."""
 TRUST_S = 0.2
@@ -40,6 +37,9 @@ class PaceControl(Protocol):
     def pace_bps(self) -> int: ...
     @property
     def hold_after_s(self) -> float: ...
+    @property
+    def burst_bytes(self) -> int:
+        """What the bucket holds at least."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Pacer:
 
     def __init__(self, control: PaceControl, now: float) -> None:
         self._control = control
-        self.credit = float(MIN_CREDIT_BYTES)
+        self.credit = float(control.burst_bytes)
         self.open_until = -math.inf
         """Until then nothing but an empty bucket holds packets back."""
         self._filled_at = now
@@ -85,7 +85,7 @@ class Pacer:
         control = self._control
         byte_rate = control.pace_bps / 8
         credit = self.credit + (now - self._filled_at) * byte_rate
-        self.credit = min(credit, max(MIN_CREDIT_BYTES, byte_rate * CREDIT_S))
+        self.credit = min(credit, max(control.burst_bytes, byte_rate * CREDIT_S))
         self._filled_at = now
         if self.credit <= 0:
             return False

@@ -60,7 +60,7 @@ class Receiving:
         """Wire rate of the whole downlink to be proven by padding; None: no probing."""
         self.padding_bytes = 0
         """On the wire, in all: not counted as flowing."""
-        self._flow: deque[tuple[float, int]] = deque([(now, 0)], maxlen=FLOW_TICKS + 1)
+        self._flow: deque[tuple[float, int, int]] = deque([(now, 0, 0)], maxlen=FLOW_TICKS + 1)
         self._starved_at = -math.inf
         self._calm_since = now
 
@@ -75,11 +75,17 @@ class Receiving:
 
     def tick_downlink(self, now: float) -> None:
         """Every 200 ms: the estimate goes on, and whether video may skip the pacer until the next time."""
-        before, octets = self._flow[0]
-        total = self.wire_down_bytes - self.padding_bytes
-        flowing_bps = round(max(0, total - octets) * 8 / max(now - before, 0.1))
-        self._flow.append((now, total))
-        self.downlink_control.tick(now, flowing_bps=flowing_bps, probe_goal_bps=self.probe_goal_bps)
+        before, octets, sound_octets = self._flow[0]
+        total, sound = self.wire_down_bytes - self.padding_bytes, self._sound_bytes()
+        elapsed_s = max(now - before, 0.1)
+        flowing_bps = round(max(0, total - octets) * 8 / elapsed_s)
+        self._flow.append((now, total, sound))
+        self.downlink_control.tick(
+            now,
+            flowing_bps=flowing_bps,
+            probe_goal_bps=self.probe_goal_bps,
+            sound_bps=round(max(0, sound - sound_octets) * 8 / elapsed_s),
+        )
         if self.history is None:
             return
         self._choose_stamps(now)
@@ -152,6 +158,10 @@ class Receiving:
         if self.history is None or any(sink.attached and sink.kind == rtp.AUDIO for sink in sinks):
             return False
         return any(sink.starved for sink in sinks) or self.history.unacked_since < math.inf
+
+    def _sound_bytes(self) -> int:
+        sinks = [sink for sink in self.sinks_by_ssrc.values() if sink.kind == rtp.AUDIO]
+        return sum(sink.bytes + rtp.IP_UDP_BYTES * sink.packets for sink in sinks)
 
     @property
     def wire_down_bytes(self) -> int:

@@ -18,7 +18,9 @@ THIN_BPS = 150_000
 """A line known to be full below this: a picture sent any faster pushes the sound out of its queue."""
 PACE_CONGESTED = 1.0
 """Times the capacity: a key frame must not fill the queue of a line we know to be full there."""
-PACE_MIN_BPS = 30_000
+PACE_MIN_BPS = 20_000
+BURST_BYTES, THIN_BURST_BYTES = 3_000, 600
+"""Of pictures at once, beyond what the pace allows: on a thin line sound waits behind them."""
 
 GIVEN_UP_S = 0.45
 """For two ticks of whoever watches."""
@@ -30,7 +32,7 @@ class DownlinkControl:
     """Fed by the transport, ticked every 200 ms, asked by the ladder. All rates on the wire.
 
     ``flowing_bps`` given to ``tick`` is everything sent to the participant over about the last second, probe
-    padding left out. Without a number on every packet, rates come from it and the stretching of time between those
+    padding left out; ``sound_bps`` is what of it is sound. Without a number on every packet, rates come from it and the stretching of time between those
     that have one.
     """
 
@@ -48,13 +50,14 @@ class DownlinkControl:
         else:
             raise ValueError(f"no such estimator: {estimator}")
         self._rtt_s: float | None = None
-        self._flowing_bps = 0
+        self._flowing_bps = self._sound_bps = 0
         self._given_up_at = -math.inf
         # Plain attributes, because the pacer reads them for every packet.
         self.probing = False
         self.probe_id = 1
         """For ``history.probe`` of padding packets."""
         self.pace_bps = int(PACE_FREE * start_bps)
+        self.burst_bytes = BURST_BYTES
         self.hold_after_s = self._clock.hold_after_s
 
     # what the transport tells
@@ -99,8 +102,8 @@ class DownlinkControl:
 
     # every 200 ms
 
-    def tick(self, now: float, *, flowing_bps: int, probe_goal_bps: int | None) -> None:
-        self._flowing_bps = flowing_bps
+    def tick(self, now: float, *, flowing_bps: int, probe_goal_bps: int | None, sound_bps: int = 0) -> None:
+        self._flowing_bps, self._sound_bps = flowing_bps, sound_bps
         self._estimator.tick(now, flowing_bps)
         self._watch_probe(now)
         if probe_goal_bps is not None:
@@ -195,7 +198,10 @@ class DownlinkControl:
         factor = PACE_NEAR_LIMIT if self._capacity.limit_known(now) else PACE_FREE
         if self._estimator.congestion:
             factor = PACE_CONGESTED
-        if self._capacity.limit_known(now) and self._capacity.bps < THIN_BPS:
+        thin = self._capacity.limit_known(now) and self._capacity.bps < THIN_BPS
+        if thin:
             factor = PACE_THIN
-        self.pace_bps = max(PACE_MIN_BPS, int(factor * self._capacity.bps))
+        beside_bps = self._sound_bps if thin else 0
+        self.pace_bps = max(PACE_MIN_BPS, int(factor * self._capacity.bps) - beside_bps)
+        self.burst_bytes = THIN_BURST_BYTES if thin else BURST_BYTES
         self.hold_after_s = self._clock.hold_after_s

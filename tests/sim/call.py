@@ -80,6 +80,7 @@ class Path:
         self.feedback = Feedback(events, back, self.control)
         self.queue: deque[tuple[Packet, Any]] = deque()
         self.sent: deque[tuple[float, int]] = deque()
+        self._sounded: deque[tuple[float, int]] = deque()
         self.goal_bps: int | None = None
         self._allowance = self._paced_at = self._stamp_at = self._asked_at = 0.0
         self.probe_bytes = 0
@@ -92,7 +93,9 @@ class Path:
 
     def tick(self) -> None:
         now = self._events.now
-        self.control.tick(now, flowing_bps=self.flowing_bps(), probe_goal_bps=self.goal_bps)
+        self.control.tick(
+            now, flowing_bps=self.flowing_bps(), probe_goal_bps=self.goal_bps, sound_bps=self._sound_bps()
+        )
         # As the server does: where nothing flows, a packet now and then asks whether the line is back.
         if not self.flowing_bps() and self.control.history.unacked_since < math.inf and now - self._asked_at >= 0.5:
             self._asked_at = now
@@ -111,7 +114,13 @@ class Path:
         if arrived is not None:
             self._events.at(arrival, arrived)
 
+    def _sound_bps(self) -> int:
+        while self._sounded and self._sounded[0][0] < self._events.now - 1:
+            self._sounded.popleft()
+        return sum(size for _, size in self._sounded) * 8
+
     def sound(self, packet: Packet, arrived: Any) -> None:
+        self._sounded.append((self._events.now, packet.size))
         stamp = self._events.now >= self._stamp_at
         if stamp:
             self._stamp_at = self._events.now + 0.5
@@ -125,7 +134,7 @@ class Path:
     def _pace(self) -> None:
         now, control = self._events.now, self.control
         rate = control.pace_bps / 8
-        self._allowance = min(rate * 0.04 + PACKET_BYTES, self._allowance + rate * (now - self._paced_at))
+        self._allowance = min(max(rate * 0.1, control.burst_bytes), self._allowance + rate * (now - self._paced_at))
         self._paced_at = now
         history = control.history
         braked = history.newest_acked > 0 and now - history.unacked_since > control.hold_after_s
