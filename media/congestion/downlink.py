@@ -31,9 +31,9 @@ AT_EASE_S = 0.060
 class DownlinkControl:
     """Fed by the transport, ticked every 200 ms, asked by the ladder. All rates on the wire.
 
-    ``flowing_bps`` given to ``tick`` is everything sent to the participant over about the last second, probe
-    padding left out; ``sound_bps`` is what of it is sound. Without a number on every packet, rates come from it and the stretching of time between those
-    that have one.
+    ``flowing_bps`` given to ``tick`` is everything sent to the participant over about the last second, probe padding
+    left out; ``sound_bps`` is what of it is sound. Without a number on every packet, rates come from it and the
+    stretching of time between those that have one.
     """
 
     def __init__(self, estimator: str = "transport_cc", start_bps: int = START_BPS) -> None:
