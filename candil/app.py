@@ -22,7 +22,7 @@ from candil.clock import Clock, SystemClock, to_datetime
 from candil.config import Settings
 from candil.consults import timeline
 from candil.consults.finishing import FinishContext
-from candil.endpoints import media_config, turn_config
+from candil.endpoints import ladder_policy, media_config, turn_config
 from candil.errors import ConfigError
 from candil.ids import IdSource, RandomIds
 from candil.log import log_event
@@ -37,6 +37,7 @@ from ehr_bridge.aio.store import OutboxDeliveryStore
 from ehr_bridge.aio.worker import DeliveryWorker
 from ehr_bridge.profiles.webhook import WebhookSettings
 from ehr_bridge.targets import Target
+from media.adaptation.policy import LadderPolicy
 from media.aio.server import MediaServer
 from media.aio.tcp import TcpPortTaken
 from messaging.share import share_texts
@@ -258,4 +259,5 @@ def _web_context(
         share_texts=share,
         wordings=load_wordings(),
         notify_outbox=worker.notify,
+        ladder=ladder_policy(settings.ladder) or LadderPolicy(),
     )

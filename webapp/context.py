@@ -16,6 +16,7 @@ from candil.imaging.aio.redraw import Redrawer
 from candil.store.consults import ConsultRow
 from candil.store.database import Database
 from consent.wording import WordingCatalogue
+from media.adaptation.policy import LadderPolicy
 from webapp.assets import Assets
 from webapp.templating import Templates
 
@@ -43,6 +44,8 @@ class WebContext:
     share_texts: Callable[[ConsultRow, str, str], Mapping[str, str]]  # consult, link, locale -> sms, whatsapp, plain
     wordings: WordingCatalogue
     notify_outbox: Callable[[], None]
+    ladder: LadderPolicy = field(default_factory=LadderPolicy)
+    """What pages say of rungs and their needs; the clinic's own figures."""
     redrawer: Redrawer = field(default_factory=Redrawer)
 
     @property

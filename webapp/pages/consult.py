@@ -20,7 +20,6 @@ from candil.store.participants import ParticipantRow
 from candil.store.staff import StaffRow
 from candil.store.thread import MessageRow
 from candil.store.tx import Transaction
-from media.adaptation.policy import LadderPolicy
 from webapp.context import context
 from webapp.forms import whole_number
 from webapp.guards import OfConsult, Route, StaffConsult
@@ -112,7 +111,7 @@ async def show(request: web.Request, of: StaffConsult) -> web.Response:
         new_prescription="".join(secrets.choice(RX_ALPHABET) for _ in range(8)),
         next_actions=NEXT_ACTIONS,
         form_id=ctx.ids.new_id("frm"),
-        enters=line_picture.enters(LadderPolicy()),
+        enters=line_picture.enters(ctx.ladder),
     )
 
 

@@ -18,7 +18,6 @@ from candil.store import notes as note_rows
 from candil.store.consults import ConsultRow
 from candil.store.outbox import DeliveryRow
 from candil.store.tx import Transaction
-from media.adaptation.policy import LadderPolicy
 from media.adaptation.rungs import Rung
 from webapp.context import context
 from webapp.guards import OfConsult, Route, Staff, StaffConsult
@@ -92,7 +91,7 @@ async def record(request: web.Request, of: StaffConsult) -> web.Response:
         consult=of.consult,
         visit=await ctx.db.write(work),
         history_url=ctx.settings.clinic.history_url.replace("{id}", of.consult.id),
-        scale=line_picture.enters(LadderPolicy()),
+        scale=line_picture.enters(ctx.ladder),
         Picture=line_picture.Picture,
         Rung=Rung,
     )

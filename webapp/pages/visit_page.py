@@ -18,7 +18,6 @@ from candil.store.thread import MessageRow
 from candil.store.tx import Transaction
 from consent import policy
 from consent.wording import Wording
-from media.adaptation.policy import LadderPolicy
 from webapp.context import context
 from webapp.pages.language import page_in
 from webapp.views import visit
@@ -124,7 +123,7 @@ def render_visit(
         csrf_token=view.seat.csrf_token,
         base=base,
         costs=visit.rung_costs(
-            LadderPolicy(), ctx.settings.media.max_video_bps, clinic.price_per_mb, clinic.price_currency, locale
+            ctx.ladder, ctx.settings.media.max_video_bps, clinic.price_per_mb, clinic.price_currency, locale
         ),
         call_minutes=visit.CALL_MINUTES,
         error=error,
