@@ -117,12 +117,10 @@ test("sound that fills the line is made as thin as can be, then stopped, and the
   assert.deepEqual(one.state.reports, [0]);
 });
 
-test("loss on a quick line is no reason, but losing half is, and so are checks that nobody answers", () => {
+test("loss on a quick line is no reason: it may be that of who listens; with checks that nobody answers it is", () => {
   const lossy = talking();
-  lossy.read(20, { loss: 0.4, rttMs: 100, answered: true });
+  lossy.read(20, { loss: 0.9, rttMs: 100, answered: true });
   assert.deepEqual(lossy.orders.order.audio, SOUND);
-  lossy.read(4, { loss: 0.55, rttMs: 100, answered: true });
-  assert.equal(lossy.orders.order.audio.ptime_ms, 120);
   const unanswered = talking();
   unanswered.read(6, { loss: 0.4, rttMs: 100, answered: false });
   assert.deepEqual(unanswered.orders.order.audio, SOUND);

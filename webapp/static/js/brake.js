@@ -28,7 +28,7 @@
   const UNANSWERED_MS = 6000;
   const CRAWLING_MS = 12000;
   /** What the server reports of our sound on a line that we fill, and after how many such reports in a row. */
-  const FILLED = { loss: 0.3, lossAlone: 0.5, thinAfter: 2, silentAfter: 4, calmLoss: 0.05, calmAfter: 4 };
+  const FILLED = { loss: 0.3, thinAfter: 2, silentAfter: 4, calmLoss: 0.05, calmAfter: 4 };
   /** While the uplink is tested. */
   const SAY_EVERY_MS = 850;
 
@@ -60,8 +60,8 @@
       this._isSlow = this._rttMs >= SLOW_LINE_MS || at - this._answeredAt > UNANSWERED_MS;
       if (!order || seen.theirLoss === null || seen.reportedAt === this._reportedAt) return;
       this._reportedAt = seen.reportedAt;
-      const isLost = seen.theirLoss >= (this._isSlow ? FILLED.loss : FILLED.lossAlone);
-      this._filled = isLost && (order.audio || order.video) ? this._filled + 1 : 0;
+      const isFilled = this._isSlow && seen.theirLoss >= FILLED.loss; // loss alone may be that of who listens
+      this._filled = isFilled && (order.audio || order.video) ? this._filled + 1 : 0;
       this._calm = seen.theirLoss < FILLED.calmLoss && !this._isSlow ? this._calm + 1 : 0;
       if (this._calm === FILLED.calmAfter && order.audio && this._options.orders.release()) this._options.braked(session, 0);
       if (this._filled !== FILLED.thinAfter && this._filled !== FILLED.silentAfter) return;
