@@ -7,24 +7,29 @@ import struct
 
 MAX_PACKETS = 256
 """Packets in one feedback message; arrivals beyond it are left out, as lost."""
-FORGIVEN_SHARE = 0.8
-"""More than this missing from one message (a tenth of a second: a burst fills it) is told as it is."""
+FORGIVEN_WITHIN_S = 1.0
+"""Later it would change nothing any more."""
 _TICK_S = 0.000250
 _REFERENCE_S = 0.064
 
 
 class FeedbackRecorder:
-    """Collects arrivals of one transport between feedback messages."""
+    """Collects arrivals of one transport between feedback messages.
 
-    __slots__ = ("_arrivals", "_count", "_next_seq", "forgiving")
+    A browser's controller takes every loss for a full queue, and on a radio line without one gives up its picture for
+    nothing. While ``forgive_after_s`` is set, what is missing is told as lost first, for what a browser believes arrived it
+    does not send again; and that much later, when its repair has had the time to come, as arrived after all.
+    """
+
+    __slots__ = ("_arrivals", "_count", "_missing", "_next_seq", "forgive_after_s")
 
     def __init__(self) -> None:
-        self.forgiving = False
-        """What is missing is told as if it had come with the packet after it: a browser's controller takes every
-        loss for a full queue, and on a radio line without one gives up its picture for nothing."""
+        self.forgive_after_s: float | None = None
         self._arrivals: dict[int, float] = {}
         self._next_seq: int | None = None
         self._count = 0
+        self._missing: dict[int, float] = {}
+        """When the packet after a missing one came."""
 
     def add(self, seq: int, now: float) -> None:
         """Part of the RTP fast path: one dictionary write."""
@@ -34,10 +39,11 @@ class FeedbackRecorder:
     def pending(self) -> int:
         return len(self._arrivals)
 
-    def drain(self) -> bytes | None:
+    def drain(self, now: float = 0.0) -> bytes | None:
         """The FCI of the next feedback message, None when nothing arrived."""
         if not self._arrivals:
             return None
+        self._forgive(now)
         arrivals, self._arrivals = self._arrivals, {}
         first = next(iter(arrivals))
         base = self._next_seq if self._next_seq is not None else first
@@ -54,24 +60,32 @@ class FeedbackRecorder:
         times = [offsets.get(offset) for offset in range(lowest, highest + 1)]
         if all(at is None for at in times):
             return None
-        if self.forgiving:
-            _forgive(times)
         self._next_seq = (base + highest + 1) & 0xFFFF
+        if self.forgive_after_s is not None:
+            self._note_missing(base, times[-lowest:])
         fci = encode_feedback((base + lowest) & 0xFFFF, times, self._count)
         self._count = (self._count + 1) & 0xFF
         return fci
 
+    def _note_missing(self, base: int, times: list[float | None]) -> None:
+        """Of the packets told about for the first time."""
+        following: float | None = None
+        for index in range(len(times) - 1, -1, -1):
+            at = times[index]
+            if at is not None:
+                following = at
+            elif following is not None and len(self._missing) < MAX_PACKETS:
+                self._missing[(base + index) & 0xFFFF] = following
 
-def _forgive(times: list[float | None]) -> None:
-    """Give what is missing the time of the next packet that came; few enough, or the line is breaking."""
-    if times.count(None) > FORGIVEN_SHARE * len(times):
-        return
-    following: float | None = None
-    for index in range(len(times) - 1, -1, -1):
-        if times[index] is None:
-            times[index] = following
-        else:
-            following = times[index]
+    def _forgive(self, now: float) -> None:
+        if self.forgive_after_s is None:
+            self._missing.clear()
+            return
+        for seq, noticed_at in list(self._missing.items()):
+            if now - noticed_at >= self.forgive_after_s:
+                del self._missing[seq]
+                if now - noticed_at < FORGIVEN_WITHIN_S:
+                    self._arrivals.setdefault(seq, noticed_at)
 
 
 def encode_feedback(base_seq: int, times: list[float | None], count: int) -> bytes:

@@ -177,7 +177,7 @@ class RoomAdapter:
         if audio is not None:
             member.audio_rate.read(audio.bytes + audio.packets * (rtp.IP_UDP_BYTES + rtp.SRTP_TAG_BYTES), now)
         up = observer.line(now)
-        session.feedback.forgiving = observer.forgiving
+        session.feedback.forgive_after_s = session.repaired_after_s if observer.forgiving else None
         session.uplinks[rtp.VIDEO].missing.ask(up.congestion not in ("delay", "loss"))
         return Lines(
             down=session.downlink_control.line(now),

@@ -37,6 +37,7 @@ MAX_SSRCS = 32
 SLOW_TICK_S = 0.19
 """Every other tick of the server."""
 MAX_AUDIO_REPAIR_RTT_S = 0.5
+LEAST_REPAIR_S = 0.1
 
 
 def _not_ready(_length: int) -> int:
@@ -208,6 +209,11 @@ class MediaSession(Steered):
         """Whether a lost packet of sound could come again before its time is over."""
         return self._server.config.audio_nack and self.round_trip.rtt_s < MAX_AUDIO_REPAIR_RTT_S
 
+    @property
+    def repaired_after_s(self) -> float:
+        """What was asked for again has come by then."""
+        return max(LEAST_REPAIR_S, 1.3 * self.round_trip.rtt_s)
+
     def send_nack(self, uplink: Uplink, now: float) -> None:
         rtt_s = self.round_trip.rtt_s
         uplink.next_nack_at = now + 0.01
@@ -357,7 +363,7 @@ class MediaSession(Steered):
 
     def _send_feedback(self, now: float) -> None:
         self._feedback_at = now
-        fci = self.feedback.drain()
+        fci = self.feedback.drain(now)
         if fci is not None:
             self.send_rtcp(rtcp.transport_feedback(self.feedback_ssrc, self.uplinks[rtp.VIDEO].ssrc, fci))
 

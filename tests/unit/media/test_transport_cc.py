@@ -78,42 +78,46 @@ def test_a_late_packet_is_reported_by_moving_the_base_back() -> None:
     assert arrivals.keys() == {11, 13}
 
 
-def test_forgiven_losses_come_with_the_packet_after_them() -> None:
+def test_a_loss_is_told_first_and_forgiven_when_its_repair_has_had_its_time() -> None:
     recorder = FeedbackRecorder()
-    recorder.forgiving = True
-    for seq in (10, 11, 13, 14, 15, 18):
-        recorder.add(seq, 1.0 + seq / 100)
-    fci = recorder.drain()
-    assert fci is not None
-    _, _, arrivals = decode(fci)
-    assert list(arrivals) == [10, 11, 12, 13, 14, 15, 16, 17, 18]
-    assert arrivals[12] == arrivals[13]
-    assert arrivals[16] == arrivals[17] == arrivals[18]
+    recorder.forgive_after_s = 0.15
+    told: list[list[int]] = []
+    for message, seqs in enumerate([(10, 11, 13), (14, 15), (16, 19), (20,), (21,)]):
+        now = 1.0 + message * 0.1
+        for seq in seqs:
+            recorder.add(seq, now)
+        fci = recorder.drain(now + 0.01)
+        assert fci is not None
+        told.append(sorted(decode(fci)[2]))
+    assert told == [[10, 11, 13], [14, 15], [12, 16, 19], [20], [17, 18, 21]]
 
 
-def test_a_line_that_breaks_is_told_as_it_is() -> None:
+def test_losses_are_forgiven_no_more_once_they_are_of_another_kind() -> None:
     recorder = FeedbackRecorder()
-    recorder.forgiving = True
-    for seq in (10, 20):
+    recorder.forgive_after_s = 0.15
+    for seq in (10, 12):
         recorder.add(seq, 1.0)
-    fci = recorder.drain()
+    recorder.drain(1.0)
+    recorder.forgive_after_s = None
+    recorder.add(13, 1.3)
+    fci = recorder.drain(1.3)
     assert fci is not None
-    assert list(decode(fci)[2]) == [10, 20]
+    assert list(decode(fci)[2]) == [13]
 
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.floats(0, 30)), max_size=400), st.booleans())
 def test_any_arrivals_make_bounded_readable_feedback(arrivals: list[tuple[int, float]], forgiving: bool) -> None:
     recorder = FeedbackRecorder()
-    recorder.forgiving = forgiving
+    recorder.forgive_after_s = 0.2 if forgiving else None
     now = 1000.0
     for number, (seq, step) in enumerate(arrivals):
         now += step / 10
         recorder.add(seq, now)
         if number % 50 == 49:
-            fci = recorder.drain()
+            fci = recorder.drain(now)
             if fci is not None:
                 decode(fci)
-    fci = recorder.drain()
+    fci = recorder.drain(now)
     if fci is not None:
         assert len(fci) < 8 + MAX_PACKETS * 4
         decode(fci)
