@@ -1,5 +1,7 @@
 """Which packets of a source are missing, and when to ask for them again."""
 
+import math
+
 MAX_MISSING = 200
 """More than this at once is not repaired packet by packet: a key frame costs less."""
 MAX_TRIES = 8
@@ -16,7 +18,7 @@ class MissingPackets:
     def __init__(self, max_tries: int = MAX_TRIES, reorder_s: float = REORDER_S) -> None:
         self._max_tries = max_tries
         self._reorder_s = reorder_s
-        self._missing: dict[int, tuple[int, float]] = {}  # seq -> (tries so far, next try)
+        self._missing: dict[int, tuple[int, float, float]] = {}  # seq -> (tries so far, next try, missed since)
         self.gave_up = 0
         self._asks = True
 
@@ -25,6 +27,11 @@ class MissingPackets:
         self._asks = asks
         if not asks:
             self._missing.clear()
+
+    @property
+    def oldest_at(self) -> float:
+        """Since when the longest missed one is missed; infinity when none is."""
+        return next((since for _, _, since in self._missing.values()), math.inf)
 
     def __len__(self) -> int:
         return len(self._missing)
@@ -37,7 +44,7 @@ class MissingPackets:
             self._missing.clear()
             return False
         for offset in range(count):
-            self._missing[(first + offset) & 0xFFFF] = (0, now + self._reorder_s)
+            self._missing[(first + offset) & 0xFFFF] = (0, now + self._reorder_s, now)
         return True
 
     def remove(self, seq: int) -> int:
@@ -48,14 +55,14 @@ class MissingPackets:
     def due(self, now: float, rtt_s: float) -> list[int]:
         """Numbers to ask for now, oldest first; each again after a round trip, at most ``max_tries`` times."""
         seqs: list[int] = []
-        for seq, (tries, at) in list(self._missing.items()):
+        for seq, (tries, at, since) in list(self._missing.items()):
             if at > now:
                 continue
             if tries >= self._max_tries:
                 del self._missing[seq]
                 self.gave_up += 1
                 continue
-            self._missing[seq] = (tries + 1, now + max(MIN_RETRY_S, rtt_s * 1.1))
+            self._missing[seq] = (tries + 1, now + max(MIN_RETRY_S, rtt_s * 1.1), since)
             seqs.append(seq)
         return seqs
 

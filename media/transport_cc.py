@@ -3,6 +3,7 @@
 We tell the browser when each of its packets arrived; its own controller (delay, loss, probing) follows.
 """
 
+import math
 import struct
 
 MAX_PACKETS = 256
@@ -17,8 +18,8 @@ class FeedbackRecorder:
     """Collects arrivals of one transport between feedback messages.
 
     A browser's controller takes every loss for a full queue, and on a radio line without one gives up its picture for
-    nothing. While ``forgive_after_s`` is set, what is missing is told as lost first, for what a browser believes arrived it
-    does not send again; and that much later, when its repair has had the time to come, as arrived after all.
+    nothing. While ``forgive_after_s`` is set, what is missing is told as lost first: what a browser believes arrived
+    it does not send again. So much later, once its repair has come, it is told as arrived after all.
     """
 
     __slots__ = ("_arrivals", "_count", "_missing", "_next_seq", "forgive_after_s")
@@ -39,11 +40,12 @@ class FeedbackRecorder:
     def pending(self) -> int:
         return len(self._arrivals)
 
-    def drain(self, now: float = 0.0) -> bytes | None:
-        """The FCI of the next feedback message, None when nothing arrived."""
+    def drain(self, now: float, repaired_until: float = math.inf) -> bytes | None:
+        """The FCI of the next feedback message, None when nothing arrived. What was missed before ``repaired_until``
+        has been repaired."""
         if not self._arrivals:
             return None
-        self._forgive(now)
+        self._forgive(now, repaired_until)
         arrivals, self._arrivals = self._arrivals, {}
         first = next(iter(arrivals))
         base = self._next_seq if self._next_seq is not None else first
@@ -77,12 +79,13 @@ class FeedbackRecorder:
             elif following is not None and len(self._missing) < MAX_PACKETS:
                 self._missing[(base + index) & 0xFFFF] = following
 
-    def _forgive(self, now: float) -> None:
+    def _forgive(self, now: float, repaired_until: float) -> None:
         if self.forgive_after_s is None:
             self._missing.clear()
             return
+        until = min(now - self.forgive_after_s, repaired_until)
         for seq, noticed_at in list(self._missing.items()):
-            if now - noticed_at >= self.forgive_after_s:
+            if noticed_at < until or now - noticed_at >= FORGIVEN_WITHIN_S:
                 del self._missing[seq]
                 if now - noticed_at < FORGIVEN_WITHIN_S:
                     self._arrivals.setdefault(seq, noticed_at)

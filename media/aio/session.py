@@ -217,7 +217,10 @@ class MediaSession(Steered):
     def send_nack(self, uplink: Uplink, now: float) -> None:
         rtt_s = self.round_trip.rtt_s
         uplink.next_nack_at = now + 0.01
+        gave_up = uplink.missing.gave_up
         seqs = uplink.missing.due(now, rtt_s)
+        if uplink.is_video and uplink.missing.gave_up > gave_up:
+            uplink.want_keyframe()  # its receivers would wait three seconds before they ask
         if seqs:
             self.send_rtcp(rtcp.nack(self.feedback_ssrc, uplink.ssrc, seqs))
 
@@ -363,7 +366,7 @@ class MediaSession(Steered):
 
     def _send_feedback(self, now: float) -> None:
         self._feedback_at = now
-        fci = self.feedback.drain(now)
+        fci = self.feedback.drain(now, self.uplinks[rtp.VIDEO].missing.oldest_at)
         if fci is not None:
             self.send_rtcp(rtcp.transport_feedback(self.feedback_ssrc, self.uplinks[rtp.VIDEO].ssrc, fci))
 

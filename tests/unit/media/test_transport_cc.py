@@ -43,21 +43,21 @@ def test_losses_large_gaps_and_wrap() -> None:
     sent = {65530 + i: 100.0 + i * 0.02 for i in range(5)} | {2: 101.5, 3: 101.5005}
     for seq, at in sent.items():
         recorder.add(seq & 0xFFFF, at)
-    fci = recorder.drain()
+    fci = recorder.drain(0.0)
     assert fci is not None
     base, count, arrivals = decode(fci)
     assert (base, count) == (65530, 0)
     assert arrivals.keys() == sent.keys()
     assert all(abs(arrivals[seq] - at) < 0.0003 for seq, at in sent.items())
-    assert recorder.drain() is None
+    assert recorder.drain(0.0) is None
 
 
 def test_a_loss_between_two_messages_is_reported() -> None:
     recorder = FeedbackRecorder()
     recorder.add(10, 1.0)
-    recorder.drain()
+    recorder.drain(0.0)
     recorder.add(13, 1.1)
-    fci = recorder.drain()
+    fci = recorder.drain(0.0)
     assert fci is not None
     base, count, arrivals = decode(fci)
     assert (base, count, list(arrivals)) == (11, 1, [13])
@@ -68,10 +68,10 @@ def test_a_late_packet_is_reported_by_moving_the_base_back() -> None:
     recorder = FeedbackRecorder()
     recorder.add(10, 1.0)
     recorder.add(12, 1.01)
-    recorder.drain()
+    recorder.drain(0.0)
     recorder.add(11, 1.2)
     recorder.add(13, 1.21)
-    fci = recorder.drain()
+    fci = recorder.drain(0.0)
     assert fci is not None
     base, _, arrivals = decode(fci)
     assert base == 11
@@ -90,6 +90,22 @@ def test_a_loss_is_told_first_and_forgiven_when_its_repair_has_had_its_time() ->
         assert fci is not None
         told.append(sorted(decode(fci)[2]))
     assert told == [[10, 11, 13], [14, 15], [12, 16, 19], [20], [17, 18, 21]]
+
+
+def test_what_is_still_asked_for_is_not_forgiven_yet() -> None:
+    recorder = FeedbackRecorder()
+    recorder.forgive_after_s = 0.15
+    for seq in (10, 12):
+        recorder.add(seq, 1.0)
+    recorder.drain(1.0)
+    recorder.add(13, 1.3)
+    waiting = recorder.drain(1.3, repaired_until=1.0)
+    assert waiting is not None
+    assert sorted(decode(waiting)[2]) == [13]
+    recorder.add(14, 1.5)
+    repaired = recorder.drain(1.5, repaired_until=1.4)
+    assert repaired is not None
+    assert sorted(decode(repaired)[2]) == [11, 14]
 
 
 def test_losses_are_forgiven_no_more_once_they_are_of_another_kind() -> None:
