@@ -265,7 +265,7 @@ class Peer:
 
     def _acknowledge(self, due: float) -> float:
         """Tell when numbered packets arrived, as a browser does where the offer asked for it."""
-        fci = self._arrivals.drain()
+        fci = self._arrivals.drain(due)
         if fci is not None and self._outbound is not None:
             self.events["transport_cc_sent"] += 1
             data = transport_feedback(1, next(iter(self.incoming.values())).ssrc, fci)

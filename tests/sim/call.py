@@ -57,7 +57,7 @@ class Feedback:
             self._recorder.add(seq & 0xFFFF, self._events.now + 500)
 
     def _send(self) -> None:
-        fci = self._recorder.drain()
+        fci = self._recorder.drain(self._events.now)
         arrival = self._back.send(self._events.now, FEEDBACK_BYTES) if fci is not None else None
         if fci is not None and arrival is not None:
             self._events.at(arrival, lambda: self.control.on_feedback(fci, self._events.now))

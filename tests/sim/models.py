@@ -73,7 +73,7 @@ class Browser:
         self._lost += lost
 
     def _feedback(self) -> None:
-        fci = self._recorder.drain()
+        fci = self._recorder.drain(self._events.now)
         if fci is not None and self._estimator is None:
             self._send(self._control.on_feedback, fci)
 

@@ -178,7 +178,7 @@ class Caller(MediaPeer):
     async def _acknowledge(self) -> None:
         while True:
             await asyncio.sleep(0.1)
-            fci = self._arrivals.drain()
+            fci = self._arrivals.drain(time.monotonic())
             if fci is not None:
                 self.send_rtcp(rtcp.transport_feedback(1, next(iter(self.bytes_of)), fci))
 
