@@ -2,7 +2,8 @@
 const { test } = require("node:test");
 const assert = require("node:assert/strict");
 const { Server } = require("./fakes.js");
-require("../../../webapp/static/js/photo.js");
+require("../../../webapp/static/js/uploads.js");
+require("../../../webapp/static/js/ui/camera_shot.js");
 
 /** A seeded source of numbers from 0 to 1. */
 function dice(seed) {
@@ -38,15 +39,17 @@ class Clinic {
     const id = place ? place[1] : JSON.parse(body).upload;
     if (!place && !this.uploads.has(id)) this.uploads.set(id, { said: JSON.parse(body), preview: [], full: [] });
     const upload = this.uploads.get(id);
+    if (this.options.held === upload.said.kind) return { status: 409, data: { code: "not_now" } };
     if (place) {
       const [, , part, start] = place;
       const had = upload[part].length;
       if (Number(start) > had) return { status: 409, data: { code: "gap", received: had } };
       upload[part].push(...new Uint8Array(body).slice(had - Number(start)));
     }
-    const whole = upload.full.length === upload.said.full.bytes;
+    const whole = upload.full.length === upload.said.parts.full.bytes;
     if (whole && !this.kept.includes(id)) this.kept.push(id);
-    const received = { preview: upload.preview.length, full: upload.full.length };
+    const received = {};
+    for (const part of Object.keys(upload.said.parts)) received[part] = upload[part].length;
     return { status: 200, data: { state: whole ? "kept" : "receiving", received } };
   }
 }
@@ -54,26 +57,27 @@ class Clinic {
 /** What a device keeps, across the pages of it. */
 class Device {
   constructor() {
-    this.photos = new Map();
-    this.load = async () => [...this.photos.values()].map((photo) => ({ ...photo }));
-    this.keep = async ({ id, preview, full }) => void this.photos.set(id, { id, preview, full });
-    this.drop = async (id) => void this.photos.delete(id);
+    this.kept = new Map();
+    this.load = async () => [...this.kept.values()].map((upload) => ({ ...upload }));
+    this.keep = async ({ id, kind, parts }) => void this.kept.set(id, { id, kind, parts });
+    this.drop = async (id) => void this.kept.delete(id);
   }
 }
 
 const bytes = (length, seed) => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) % 251).buffer;
 const photo = (id, preview, full) => ({
-  id, preview: { bytes: bytes(preview, 1), sha256: "p" }, full: { bytes: bytes(full, 2), sha256: "f" },
+  id, kind: "photo", parts: { preview: { bytes: bytes(preview, 1), sha256: "p" }, full: { bytes: bytes(full, 2), sha256: "f" } },
 });
+const voice = (id, full) => ({ id, kind: "voice", parts: { full: { bytes: bytes(full, 2), sha256: "f" } } });
 const ALONE = { inCall: false, capacityBps: 0, soundBps: 0, pictureBps: 0 };
 
 function page(clock, clinic, device, line = ALONE, random = () => 0) {
-  const sender = new Candil.PhotoSender({
+  const sender = new Candil.UploadSender({
     base: "/v/p1", csrf: "c1", store: device, line: () => line, request: clinic.request, now: clock.now,
     setTimeout: clock.setTimeout, random,
   });
   const told = [];
-  sender.on("photo", (one) => told.push(one));
+  sender.on("upload", ({ id }, news) => told.push({ id, ...news }));
   return { sender, told };
 }
 
@@ -84,14 +88,14 @@ test("the preview goes first, then the full picture, one piece at a time, and th
   const { sender, told } = page(clock, clinic, device);
   sender.add(photo("a", 3000, 40000));
   await clock.advance(0);
-  assert.equal(device.photos.size, 1);
+  assert.equal(device.kept.size, 1);
   await clock.advance(60000);
   assert.deepEqual(clinic.uploads.get("a").full, [...new Uint8Array(bytes(40000, 2))]);
   const parts = clinic.requests.slice(1).map(({ url }) => /preview|full/.exec(url)[0]);
   assert.equal(parts.lastIndexOf("preview") + 1, parts.indexOf("full"));
   assert.ok(clinic.requests.every(({ csrf, size }) => csrf === "c1" && size <= 16384));
   assert.deepEqual(told[told.length - 1], { id: "a", state: "kept", sent: 43000, total: 43000, refusal: "" });
-  assert.equal(device.photos.size, 0);
+  assert.equal(device.kept.size, 0);
 });
 
 for (const seed of Array.from({ length: 40 }, (_, i) => i + 1)) {
@@ -114,7 +118,7 @@ for (const seed of Array.from({ length: 40 }, (_, i) => i + 1)) {
     await clock.advance(3600000);
     for (const [id, length] of wanted) assert.deepEqual(clinic.uploads.get(id).full, [...new Uint8Array(bytes(length, 2))]);
     assert.deepEqual([...clinic.kept].sort(), ["a", "b"]);
-    assert.equal(device.photos.size, 0);
+    assert.equal(device.kept.size, 0);
   });
 }
 
@@ -138,7 +142,7 @@ test("in a call at 60 kbit/s the pieces are small and leave half of what is spar
 });
 
 test("a line full of pictures still gives a photo a quarter of what sound leaves, and never nothing", () => {
-  const pace = new Candil.PhotoPace();
+  const pace = new Candil.UploadPace();
   const line = { inCall: true, capacityBps: 250000, soundBps: 30000, pictureBps: 220000 };
   assert.equal(pace.shareBps(line), 55000);
   assert.equal(pace.shareBps({ inCall: true, capacityBps: 12000, soundBps: 12000, pictureBps: 0 }), 2000);
@@ -157,7 +161,7 @@ test("a clinic that refuses ends it; one that asks to wait is asked again when i
   clinic.options.refuse = { status: 400, data: { code: "too_large" } };
   await clock.advance(2000);
   assert.deepEqual(told[told.length - 1], { id: "a", state: "refused", sent: 0, total: 20, refusal: "too_large" });
-  assert.equal(device.photos.size, 0);
+  assert.equal(device.kept.size, 0);
 });
 
 test("who was put back into the waiting room keeps the photo until the visit goes on", async () => {
