@@ -108,7 +108,9 @@ for (const seed of Array.from({ length: 40 }, (_, i) => i + 1)) {
     const line = random() < 0.5 ? ALONE : { inCall: true, capacityBps: 60000, soundBps: 18000, pictureBps: 14000 };
     let now = page(clock, clinic, device, line, random);
     const wanted = new Map([["a", 1 + Math.floor(random() * 30000)], ["b", 1 + Math.floor(random() * 30000)]]);
-    for (const [id, length] of wanted) now.sender.add(photo(id, 1 + Math.floor(random() * 4000), length));
+    for (const [id, length] of wanted) {
+      now.sender.add(id === "a" ? photo(id, 1 + Math.floor(random() * 4000), length) : voice(id, length));
+    }
     for (let loads = 0; loads < 4; loads++) {
       await clock.advance(random() * 20000);
       now.sender._request = () => new Promise(() => {}); // the page of before is gone
@@ -174,6 +176,67 @@ test("who was put back into the waiting room keeps the photo until the visit goe
   sender.wake();
   await clock.advance(1000);
   assert.equal(told[told.length - 1].state, "kept");
+});
+
+test("a photo that the visit does not take now holds no voice note up", async () => {
+  const { clock } = new Server();
+  const clinic = new Clinic(clock, { held: "photo" });
+  const device = new Device();
+  const { sender, told } = page(clock, clinic, device);
+  sender.add(photo("a", 10, 10));
+  sender.add(voice("b", 3000));
+  await clock.advance(5000);
+  assert.deepEqual(clinic.kept, ["b"]);
+  assert.equal(device.kept.size, 1);
+  clinic.options.held = "";
+  await clock.advance(20000);
+  assert.deepEqual(clinic.kept, ["b", "a"]);
+  assert.equal(told[told.length - 1].state, "kept");
+});
+
+test("who is signed out loses nothing: it waits on the device for whoever signs in again", async () => {
+  const { clock } = new Server();
+  const clinic = new Clinic(clock, { refuse: { status: 401, data: { code: "no_session" } } });
+  const device = new Device();
+  const { sender, told } = page(clock, clinic, device);
+  sender.add(voice("a", 3000));
+  await clock.advance(600000);
+  assert.equal(told[told.length - 1].state, "waiting");
+  assert.equal(device.kept.size, 1);
+  const again = page(clock, new Clinic(clock), device);
+  const left = [];
+  again.sender.on("left", (upload) => left.push(upload.id));
+  again.sender.start();
+  await clock.advance(60000);
+  assert.deepEqual(left, ["a"]);
+  assert.equal(device.kept.size, 0);
+});
+
+test("half a minute of voice crosses 10 kbit/s in a minute and a half, with every third answer lost", async () => {
+  const { clock } = new Server();
+  const random = dice(7);
+  const clinic = new Clinic(clock, { bps: 10000, rttMs: 800, fate: () => (random() < 0.3 ? "unanswered" : "") });
+  const { sender } = page(clock, clinic, new Device(), ALONE, random);
+  const said = sender.pace.seconds(45000, Object.assign({}, ALONE));
+  sender.add(voice("a", 45000));
+  await clock.advance(1000);
+  let waited = 1;
+  while (!clinic.kept.length && waited < 600) {
+    await clock.advance(1000);
+    waited += 1;
+  }
+  assert.ok(waited <= 180, `${waited} s, told ${said} s`);
+  const bytesSent = clinic.requests.reduce((sum, { size }) => sum + size, 0);
+  assert.ok(bytesSent < 45000 * 1.6, `${bytesSent} bytes`);
+});
+
+test("a call in which nothing flows leaves the line to what is sent", () => {
+  const order = { audio: { bitrate_bps: 12000, ptime_ms: 58 }, video: null };
+  const call = { state: "connected", order, lines: new Map([["p1", { up: { capacity_bps: 50000 } }]]) };
+  assert.deepEqual(Candil.uploadLine(call, "p1"), { inCall: true, capacityBps: 50000, soundBps: 20000, pictureBps: 0 });
+  for (const other of [null, { ...call, state: "path_lost" }, { ...call, order: { audio: null, video: null } }]) {
+    assert.equal(Candil.uploadLine(other, "p1").inCall, false);
+  }
 });
 
 test("sizes keep their proportion and are never enlarged", () => {

@@ -197,6 +197,7 @@
       Candil.showState(this.bar, state);
       this.form.hidden = BUSY.indexOf(state) >= 0; // while it is held the button must stay under the finger
       if (state === "free") this._focus("stop");
+      if (state) this.box.scrollIntoView({ block: "nearest" }); // where the whole page scrolls, its end may be below
     }
 
     /** @param {string} act */
