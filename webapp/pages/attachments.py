@@ -174,7 +174,7 @@ async def send_form(request: web.Request, who: Sender) -> web.Response:
         )
     )
     _poke(request, who.consult)
-    return web.Response(status=303, headers={"Location": f"{who.base}#compose"})
+    return web.Response(status=303, headers={"Location": f"{who.base}#chat"})
 
 
 async def part_of(request: web.Request, who: Sender) -> web.Response:

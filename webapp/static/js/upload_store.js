@@ -45,9 +45,10 @@
 
     /** @param {any} upload @returns {Promise<void>} */
     keep(upload) {
-      const { id, kind, parts, ms, type } = upload;
+      const { id, kind, parts, ms, type, width, height } = upload;
       mark(true);
-      const entry = { participant: this._participant, at: Date.now(), upload: { id, kind, parts, ms, type } };
+      const plain = { id, kind, parts, ms, type, width, height };
+      const entry = { participant: this._participant, at: Date.now(), upload: plain };
       return this._do((table) => table.put(entry, id));
     }
 

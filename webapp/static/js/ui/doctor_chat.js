@@ -56,9 +56,10 @@
       this.addWaiting(entry.clientId + ":" + entry.clientSeq, body);
     }
 
-    /** @param {string} key as Candil.messageKey @param {string} [body] @returns {HTMLElement} */
-    addWaiting(key, body) {
-      const bubble = this._bubble("", body || "", Date.now() / 1000 + this._connection.clockOffsetS, true);
+    /** @param {string} key as Candil.messageKey @param {string} body @param {(item: HTMLElement) => void} [fill] @returns {HTMLElement} */
+    addWaiting(key, body, fill) {
+      const bubble = this._bubble("", body, Date.now() / 1000 + this._connection.clockOffsetS, true);
+      if (fill) fill(bubble);
       this._waiting.set(key, bubble);
       this.mark(bubble, "wait");
       this._place(bubble, true);

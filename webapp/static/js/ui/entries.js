@@ -58,7 +58,7 @@
     const [link, image] = [/** @type {any} */ (entry.querySelector("a")), /** @type {any} */ (entry.querySelector("img"))];
     link.href = src ? src + "full" : url || "";
     if (!isNew) return;
-    [image.width, image.height] = attachment.size;
+    if (attachment.size[0]) [image.width, image.height] = attachment.size;
     image.src = url || src + "preview";
   }
 

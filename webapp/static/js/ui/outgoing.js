@@ -4,7 +4,7 @@
  *   outgoing.send(upload);      // {id, kind, parts, url, ms?, type?, width?, height?}: see uploads.js
  *   outgoing.sender             // Candil.UploadSender
  *   outgoing.line()             // the call's share of the line
- * `chat`: {addWaiting(key): element, mark(element, mark, percent)}.
+ * `chat`: {addWaiting(key, body, fill): element, mark(element, mark, percent)}.
  */
 (function (root) {
   "use strict";
@@ -44,11 +44,10 @@
       const full = upload.parts.full.bytes;
       const seen = upload.parts.preview || upload.parts.full;
       const url = upload.url || URL.createObjectURL(new Blob([seen.bytes], { type: upload.type || "image/jpeg" }));
-      const item = this._chat.addWaiting("upload:" + upload.id);
-      this._items.set(upload.id, item);
       const { id, kind, ms, width, height } = upload;
-      const size = [width || 0, height || 0];
-      Candil.fillEntry(item, { id: "", kind, upload: id, state: "kept", bytes: full.byteLength, size, duration_ms: ms || 0 }, this._base, url);
+      const shown = { id: "", kind, upload: id, state: "kept", bytes: full.byteLength, size: [width || 0, height || 0], duration_ms: ms || 0 };
+      const fill = (/** @type {HTMLElement} */ item) => Candil.fillEntry(item, shown, this._base, url);
+      this._items.set(id, this._chat.addWaiting("upload:" + id, "", fill));
     }
 
     /** @param {any} upload @param {{state: string, sent: number, total: number, refusal: string}} news */

@@ -64,9 +64,10 @@
       this.addWaiting(entry.clientId + ":" + entry.clientSeq, entry.message.body);
     }
 
-    /** @param {string} key as Candil.messageKey @param {string} [body] @returns {HTMLElement} */
-    addWaiting(key, body) {
-      const item = this._bubble("mine", body || "", Date.now() / 1000);
+    /** @param {string} key as Candil.messageKey @param {string} body @param {(item: HTMLElement) => void} [fill] @returns {HTMLElement} */
+    addWaiting(key, body, fill) {
+      const item = this._bubble("mine", body, Date.now() / 1000);
+      if (fill) fill(item);
       this.pending.set(key, item);
       this._append(item);
       return item;
