@@ -29,6 +29,7 @@
     async load() {
       /** @type {any[]} */
       const found = [];
+      let others = 0;
       await this._do((table) => {
         table.openCursor().onsuccess = (/** @type {any} */ event) => {
           const cursor = event.target.result;
@@ -36,10 +37,11 @@
           const { participant, at, upload } = cursor.value;
           if (Date.now() - at > KEPT_MS) cursor.delete();
           else if (participant === this._participant) found.push({ at, upload });
+          else others += 1;
           cursor.continue();
         };
       });
-      mark(found.length > 0);
+      mark(found.length + others > 0);
       return found.sort((one, other) => one.at - other.at).map((entry) => entry.upload);
     }
 

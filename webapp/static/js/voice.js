@@ -196,7 +196,8 @@
         await stopped;
       }
       const blob = this._pieces.length ? new root.Blob(this._pieces, { type: recorder.mimeType }) : null;
-      const loudest = this._context ? this.loudest : 1;
+      const isMeasured = this._context && this._context.state === "running"; // some browsers start it only when they like
+      const loudest = isMeasured ? this.loudest : 1;
       this.drop();
       return blob && { blob, ms, loudest };
     }

@@ -48,6 +48,7 @@
       this.element.insertBefore(this.at, this.says);
       this.element.append(this.speed);
       this._paceWords();
+      this.element.scrollIntoView({ block: "nearest" });
     }
 
     _listen() {
