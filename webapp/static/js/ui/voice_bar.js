@@ -12,7 +12,7 @@
   const CLOCK_EVERY_MS = 250;
   const LEAST_MS = 700;
   const SILENT = 0.12; // of the level: nothing louder was heard in all of it
-  const BUSY = ["asking", "free", "review", "silent", "working"];
+  const BUSY = ["free", "review", "silent", "working"];
 
   class VoiceBar {
     /** @param {HTMLElement} box @param {any} outgoing @param {any} call */
