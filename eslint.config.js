@@ -10,7 +10,7 @@ const browser = {
       "URL", "URLSearchParams", "FormData", "Event", "CustomEvent", "HTMLElement", "HTMLFormElement", "localStorage",
       "sessionStorage", "Promise", "Map", "Set", "Intl", "Uint8Array", "AbortController", "HTMLInputElement",
       "HTMLTextAreaElement", "HTMLSelectElement", "HTMLVideoElement", "HTMLTemplateElement", "HTMLButtonElement",
-      "HTMLDialogElement", "HTMLAudioElement", "Element", "Node", "KeyboardEvent", "DOMParser", "self", "ResizeObserver", "MutationObserver", "XMLHttpRequest",
+      "HTMLDialogElement", "HTMLAudioElement", "Element", "Node", "KeyboardEvent", "DOMParser", "self", "ResizeObserver", "MutationObserver", "XMLHttpRequest", "Audio", "Blob",
     ].map((name) => [name, "readonly"]),
   ),
 };

@@ -63,14 +63,14 @@ async def send(call: ProductCall, file: Path, done: asyncio.Event) -> str:
     await patient.locator("[data-do=send]").click()
 
     async def arrive() -> None:
-        whole = doctor.locator("[data-photos] a[href$='/full']")
+        whole = doctor.locator("[data-entry=kept] a[data-photo]")
         try:
             await whole.wait_for(timeout=_PHOTO_LIMIT_S * 1000)
         finally:
             done.set()
 
     call.arriving = asyncio.ensure_future(arrive())  # type: ignore[attr-defined]
-    preview = doctor.locator("[data-photos] img")
+    preview = doctor.locator("[data-messages] [data-picture] img")
     began = time.time()
     await eventually("the preview", lambda: preview.count(), 120)
     print(told, flush=True)

@@ -2,8 +2,9 @@
 
 import msgspec
 
+from candil.consults import gallery, waiting
 from candil.consults import note as note_core
-from candil.consults import waiting
+from candil.consults.gallery import Shown
 from candil.consults.permissions import Role
 from candil.store import consults, notes, participants, thread
 from candil.store.consults import ConsultRow
@@ -54,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
     messages: tuple[MessageRow, ...]
     operations: tuple[NoteOperationRow, ...]
     presence: dict[str, Presence]
+    attachments: dict[str, Shown] = {}  # those of the messages, by id
 
     @property
     def note(self) -> note_core.Note:
@@ -79,13 +81,15 @@ def read_facts(tx: Transaction, people: People, since: Since, presence: dict[str
     operations: list[NoteOperationRow] = []
     if consult.note_revision > since.revision:
         operations = notes.operations_after(tx, consult.id, since.revision)
+    messages = thread.messages_after(tx, consult.id, since.message, EVERYTHING)
     return Facts(
         people=people,
         since=since,
         events=tuple(thread.events_after(tx, consult.id, since.event, EVERYTHING)),
-        messages=tuple(thread.messages_after(tx, consult.id, since.message, EVERYTHING)),
+        messages=tuple(messages),
         operations=tuple(operations),
         presence=presence,
+        attachments=gallery.of_consult(tx, consult.id) if any(row.attachment_id for row in messages) else {},
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, get_args
 import msgspec
 from msgspec import Meta
 
+from candil.consults.gallery import Brief
 from candil.errors import PeerError
 from signaling.line_messages import Limit, MeasuredLine, MediaLimit, MediaReport
 from signaling.message_base import AboutSession, Id, Incoming, Number, Outgoing
@@ -217,13 +218,14 @@ class Event(Outgoing, frozen=True, tag="event"):
     data: msgspec.Raw
 
 
-class Message(Outgoing, frozen=True, tag="message"):
+class Message(Outgoing, frozen=True, tag="message", omit_defaults=True):
     seq: int
     sender: str
     body: str
     at: float
     client_id: str
     client_seq: int
+    attachment: Brief | None = None
 
 
 class Note(Outgoing, frozen=True, tag="note"):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from candil.consults import visibility
+from candil.consults.gallery import Shown
 from candil.consults.permissions import Role
 from candil.store.notes import NoteOperationRow
 from candil.store.participants import ParticipantRow
@@ -91,7 +92,7 @@ def visible_messages(viewer: ParticipantRow, facts: Facts, after: int) -> Iterat
     by_id = {p.id: p for p in facts.people.participants}
     for row in facts.messages:
         if row.seq > after and visibility.may_read(viewer, row, facts.people.consult, by_id):
-            yield chat_message(row)
+            yield chat_message(row, facts.attachments.get(row.attachment_id or ""))
 
 
 def sync_pages(
@@ -137,8 +138,9 @@ def event_message(row: TimelineRow, actor: str) -> Event:
     return Event(row.seq, row.kind, actor, row.at, data)
 
 
-def chat_message(row: MessageRow) -> Message:
-    return Message(row.seq, row.sender_id, row.body, row.at, row.client_id, row.client_seq)
+def chat_message(row: MessageRow, shown: Shown | None = None) -> Message:
+    attachment = shown.brief if shown else None
+    return Message(row.seq, row.sender_id, row.body, row.at, row.client_id, row.client_seq, attachment)
 
 
 def note_message(row: NoteOperationRow) -> Note:

@@ -11,8 +11,8 @@ from candil.config import Settings
 from candil.consults.accounts import SignedIn
 from candil.consults.finishing import FinishContext
 from candil.consults.links import Seat
+from candil.decoding.aio.decoder import Decoder
 from candil.ids import IdSource
-from candil.imaging.aio.redraw import Redrawer
 from candil.store.consults import ConsultRow
 from candil.store.database import Database
 from consent.wording import WordingCatalogue
@@ -46,7 +46,7 @@ class WebContext:
     notify_outbox: Callable[[], None]
     ladder: LadderPolicy = field(default_factory=LadderPolicy)
     """What pages say of rungs and their needs; the clinic's own figures."""
-    redrawer: Redrawer = field(default_factory=Redrawer)
+    decoder: Decoder = field(default_factory=Decoder)
 
     @property
     def secure(self) -> bool:

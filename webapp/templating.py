@@ -35,6 +35,8 @@ class Templates:
             time=language.time,
             day_and_time=language.day_and_time,
             stamp=language.date_and_time_numeric,
+            clock=lambda ms: "{}:{:02}".format(*divmod(round(ms / 1000), 60)),
+            kilobytes=lambda count: max(1, round(count / 1000)),
         )
         return environment
 

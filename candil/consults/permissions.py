@@ -95,8 +95,10 @@ RULES: dict[str, Rule] = {
     "room.leave": Rule(_ROOM, None, PRESENT),
     "photo.request": Rule(_DOCTOR, RUNNING),
     "photo.answer": Rule(INVITED, RUNNING, ADMITTED),
-    "photo.send": Rule(INVITED, RUNNING, ADMITTED),
-    "photo.view": Rule(_ROOM, None, PRESENT),
+    "attachment.send": Rule(_ROOM, OPEN, PRESENT),
+    "attachment.view": Rule(_ROOM, None, PRESENT),
+    "photo.send": Rule(_ROOM, RUNNING, ADMITTED),
+    "voice.send": Rule(_ROOM, OPEN, PRESENT),
 }
 
 

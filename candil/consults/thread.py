@@ -6,6 +6,7 @@ from candil.consults import timeline
 from candil.consults.permissions import Actor, require
 from candil.errors import NotFound, PeerError
 from candil.store import consults, participants, thread
+from candil.store.consults import ConsultRow
 from candil.store.participants import ParticipantRow
 from candil.store.thread import MessageRow
 from candil.store.tx import Transaction
@@ -43,6 +44,21 @@ def post(
     thread.add_message(tx, message)
     timeline.append(tx, consult, "message.posted", actor=actor.id, now=now, message=seq)
     return Posted(message, duplicate=False)
+
+
+def attach(
+    tx: Transaction, consult: ConsultRow, sender: ParticipantRow, attachment_id: str, *, private: bool, now: float
+) -> MessageRow:
+    """The message that shows an attachment, made with the first that there is to see of it. The caller has locked the
+    consult and tells of it; ``private``: only the doctor and the sender read it."""
+    known = thread.message_of_attachment(tx, attachment_id)
+    if known is not None:
+        return known
+    seq = thread.last_message_seq(tx, consult.id) + 1
+    audience = "doctor" if private else "all"
+    message = MessageRow(consult.id, seq, sender.id, attachment_id, 1, "", now, audience, attachment_id)
+    thread.add_message(tx, message)
+    return message
 
 
 def mark_seen(tx: Transaction, participant_id: str, *, delivered: int, read: int) -> ParticipantRow:

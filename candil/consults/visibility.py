@@ -36,12 +36,12 @@ def may_read(
     viewer: ParticipantRow, message: MessageRow, consult: ConsultRow, by_id: Mapping[str, ParticipantRow]
 ) -> bool:
     where = place(viewer)
-    if where == "room":
-        return True
     if where == "door":
         return False
     if message.sender_id == viewer.id:
         return True
+    if where == "room":
+        return message.audience == "all" or viewer.role == Role.DOCTOR
     sender = by_id.get(message.sender_id)
     if sender is None or sender.role != Role.DOCTOR:
         return False

@@ -11,7 +11,8 @@ _WITHOUT_DATA = [column for column in t.attachment_parts.c if column.name != "da
 
 
 class AttachmentRow(msgspec.Struct, frozen=True):
-    """``seq`` numbers the attachments of a consult; ``state``: receiving, kept or refused (``refusal`` says why)."""
+    """``seq`` numbers the attachments of a consult; ``state``: receiving, kept or refused (``refusal`` says why);
+    ``heard_at``: when a voice note was first heard by whom it was for."""
 
     id: str
     consult_id: str
@@ -23,10 +24,12 @@ class AttachmentRow(msgspec.Struct, frozen=True):
     created_at: float
     refusal: str = ""
     kept_at: float | None = None
+    heard_at: float | None = None
 
 
 class PartRow(msgspec.Struct, frozen=True):
-    """A preview or the full picture. ``sha256`` and the size in pixels are of what is kept: empty until then."""
+    """A form of an attachment: what was declared of it and came, or, with nothing declared, what was made beside it.
+    From ``width`` on it is about what is kept: empty until then."""
 
     attachment_id: str
     part: str
@@ -35,6 +38,8 @@ class PartRow(msgspec.Struct, frozen=True):
     received_bytes: int = 0
     width: int = 0
     height: int = 0
+    duration_ms: int = 0
+    kept_bytes: int = 0
     sha256: str = ""
 
 
@@ -72,6 +77,15 @@ def parts(tx: Connection, attachment_id: str) -> dict[str, PartRow]:
     """By name, without what they hold."""
     found = many(tx, select(*_WITHOUT_DATA).where(_p.attachment_id == attachment_id), PartRow)
     return {part.part: part for part in found}
+
+
+def parts_of_consult(tx: Connection, consult_id: str) -> dict[str, dict[str, PartRow]]:
+    """By attachment and name, without what they hold."""
+    query = select(*_WITHOUT_DATA).join(t.attachments, _a.id == _p.attachment_id).where(_a.consult_id == consult_id)
+    found: dict[str, dict[str, PartRow]] = {}
+    for part in many(tx, query, PartRow):
+        found.setdefault(part.attachment_id, {})[part.part] = part
+    return found
 
 
 def update_part(tx: Connection, attachment_id: str, part: str, **values: object) -> None:

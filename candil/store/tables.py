@@ -204,7 +204,10 @@ messages = Table(
     Column("client_seq", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Column("at", Float, nullable=False),
+    Column("audience", String(8), nullable=False, server_default="all"),
+    Column("attachment_id", ForeignKey("attachments.id")),
     UniqueConstraint("consult_id", "client_id", "client_seq"),
+    UniqueConstraint("attachment_id"),
 )
 
 attachments = Table(
@@ -220,6 +223,7 @@ attachments = Table(
     Column("refusal", String(24), nullable=False, default=""),
     Column("created_at", Float, nullable=False),
     Column("kept_at", Float),
+    Column("heard_at", Float),
     UniqueConstraint("consult_id", "seq"),
     UniqueConstraint("participant_id", "upload_id"),
 )
@@ -234,6 +238,8 @@ attachment_parts = Table(
     Column("received_bytes", Integer, nullable=False, default=0),
     Column("width", Integer, nullable=False, default=0),
     Column("height", Integer, nullable=False, default=0),
+    Column("duration_ms", Integer, nullable=False, server_default="0"),
+    Column("kept_bytes", Integer, nullable=False, server_default="0"),
     Column("sha256", String(64), nullable=False, default=""),
     Column("data", LargeBinary),
 )

@@ -20,6 +20,9 @@ class TimelineRow(msgspec.Struct, frozen=True):
 
 
 class MessageRow(msgspec.Struct, frozen=True):
+    """``audience`` is ``all``, or ``doctor``: only the doctor and the sender read it. One with an attachment has no
+    body."""
+
     consult_id: str
     seq: int
     sender_id: str
@@ -27,6 +30,8 @@ class MessageRow(msgspec.Struct, frozen=True):
     client_seq: int
     body: str
     at: float
+    audience: str = "all"
+    attachment_id: str | None = None
 
 
 def add_event(tx: Connection, row: TimelineRow) -> None:
@@ -46,6 +51,10 @@ def message_by_client(tx: Connection, consult_id: str, client_id: str, client_se
     m = t.messages.c
     query = select(t.messages).where(m.consult_id == consult_id, m.client_id == client_id, m.client_seq == client_seq)
     return one(tx, query, MessageRow)
+
+
+def message_of_attachment(tx: Connection, attachment_id: str) -> MessageRow | None:
+    return one(tx, select(t.messages).where(t.messages.c.attachment_id == attachment_id), MessageRow)
 
 
 def last_message_seq(tx: Connection, consult_id: str) -> int:

@@ -1,5 +1,7 @@
 """A second engine: the patient in Firefox, the doctor in Chromium."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import Browser
 
@@ -81,5 +83,34 @@ async def test_a_visit_by_messages_in_firefox_asks_for_no_device(browser: Browse
         await reads(fox, "Muy bien")
         watched = await fox.evaluate("({asked: self.__watched.asked, open: self.__watched.connections.length})")
         assert watched == {"asked": [], "open": 0}
+        assert await fox.do("errors") == []
+    await doctor.close()
+
+
+async def test_voice_notes_between_firefox_and_chromium(browser: Browser, product: Product) -> None:
+    """Firefox records Ogg where Chromium records WebM; each plays what was made of the other's."""
+    planned = product.plan()
+    doctor = await visit.signed_in_doctor(browser, product)
+    async with firefox() as fox:
+        await to_choice(fox, planned.link)
+        await choose(fox, "text")
+        await shows(fox, "[data-room][data-step=waiting]")
+        await fox.do("click", selector="[data-voice-button]")
+        await shows(fox, "[data-voice-do=stop]")
+        await asyncio.sleep(2)
+        await fox.do("click", selector="[data-voice-do=stop]")
+        await fox.do("click", selector="[data-voice-bar] [data-voice-do=send]")
+        await visit.open_consult(doctor, product, planned)
+        await doctor.press("[data-kind=voice] [data-play]")
+        await doctor.page.locator("[data-kind=voice] [data-voice][data-state=playing]").wait_for(timeout=20_000)
+        await shows(fox, "[data-kind=voice][data-mark=heard]")
+
+        await doctor.press("[data-voice-button]")
+        await doctor.sees("[data-voice-do=stop]", 20)
+        await asyncio.sleep(3)
+        await doctor.press("[data-voice-do=stop]")
+        await doctor.press("[data-voice-do=send]")
+        await fox.do("click", selector=".bubble:not(.mine) [data-play]")
+        await shows(fox, ".bubble:not(.mine) [data-voice][data-state=playing]")
         assert await fox.do("errors") == []
     await doctor.close()

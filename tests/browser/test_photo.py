@@ -47,10 +47,9 @@ async def ask(doctor: Person, patient: Person) -> None:
 
 
 async def arrives(doctor: Person, timeout_s: float = 30) -> None:
-    shown = doctor.page.locator(
-        "[data-photos] [data-photo-id]:not([data-arriving]) img, [data-photos] a[href$='/full'] img"
-    )
+    shown = doctor.page.locator("[data-messages] [data-entry=kept] a[data-photo] img")
     await expect(shown).to_have_count(1, timeout=timeout_s * 1000)
+    await expect(doctor.page.locator("[data-messages] [data-picture]")).to_have_count(1)
 
 
 async def test_the_calls_camera_takes_it_and_the_doctor_sees_it_large(browser: Browser, product: Product) -> None:
@@ -73,7 +72,7 @@ async def test_the_calls_camera_takes_it_and_the_doctor_sees_it_large(browser: B
     await arrives(doctor)
     await patient.sees("[data-photo-news][data-state=kept]")
 
-    link = doctor.page.locator("[data-photos] a[data-photo]")
+    link = doctor.page.locator("[data-messages] a[data-photo]")
     await picture(doctor, "photo-doctor")
     await link.click()
     await doctor.sees("[data-photo-viewer] img")
@@ -92,7 +91,7 @@ async def test_the_calls_camera_takes_it_and_the_doctor_sees_it_large(browser: B
 
     await visit.fill_note(doctor, **visit.NOTE)
     await visit.sign(doctor)
-    await expect(doctor.page.locator("[data-photos] img")).to_have_count(1)
+    await expect(doctor.page.locator(".photos img")).to_have_count(1)
     await picture(doctor, "photo-record")
     await doctor.close()
     await patient.close()
@@ -103,7 +102,7 @@ async def test_not_now_is_told_and_nothing_is_sent(browser: Browser, product: Pr
     await ask(doctor, patient)
     await patient.page.keyboard.press("Escape")
     await doctor.sees("[data-photo-news][data-news=declined]")
-    await expect(doctor.page.locator("[data-photos]")).to_be_hidden()
+    await expect(doctor.page.locator("[data-picture]")).to_have_count(0)
     await doctor.close()
     await patient.close()
 
@@ -121,20 +120,21 @@ async def test_in_the_text_thread_the_phones_own_camera_takes_it_and_a_reload_go
     await patient.sees("[data-photo-picture]")
     patient.forgive(*LOST)
     pieces: list[int] = []
-    await patient.context.route("**/photos/uploads/**", lambda route: _some(route, pieces))
+    await patient.context.route("**/attachments/uploads/**", lambda route: _some(route, pieces))
     await patient.press("[data-photo-sheet] [data-do=send]")
-    await expect(doctor.page.locator("[data-photos] [data-arriving] img")).to_have_count(1, timeout=20_000)
+    await expect(doctor.page.locator("[data-entry=receiving] img")).to_have_count(1, timeout=20_000)
     await picture(doctor, "photo-arriving")
     await patient.sees("[data-photo-news][data-state=waiting]", 20)
     await picture(patient, "photo-waiting")
     await patient.page.reload()
-    await patient.context.unroute("**/photos/uploads/**")
+    await patient.context.unroute("**/attachments/uploads/**")
     await arrives(doctor)
     assert len(pieces) > 2
-    await patient.sees("[data-photos] img")
+    await patient.sees("[data-messages] [data-entry=kept] img")
+    await expect(patient.page.locator("[data-messages] [data-picture]")).to_have_count(1)
     data = await doctor.page.evaluate(
         """async () => {
-          const answer = await fetch(document.querySelector("[data-photos] a").href);
+          const answer = await fetch(document.querySelector("[data-messages] a[data-photo]").href);
           return Array.from(new Uint8Array(await answer.arrayBuffer()));
         }"""
     )
@@ -171,8 +171,8 @@ async def test_without_scripts_a_plain_form_sends_the_cameras_file(
     file.write_bytes(a_photo(2400, 1800, detail=True))
     await patient.page.set_input_files("#photo-file", file)
     await picture(patient, "photo-form")
-    await patient.press(".photo-form button")
-    await expect(patient.page.locator("[data-photos] img")).to_have_count(1)
+    await patient.press(".file-form:has(#photo-file) button")
+    await expect(patient.page.locator("[data-messages] [data-entry=kept] img")).to_have_count(1)
     await arrives(doctor)
     await doctor.close()
     await patient.close()

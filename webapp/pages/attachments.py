@@ -1,8 +1,11 @@
-"""Photos of a visit: begun, sent in pieces that go on where they broke, or as a plain form; and looked at.
+"""Photos and voice notes: begun, sent in pieces that go on where they broke, or as a plain form; looked at and heard.
 
-A page sends at most one piece at a time. What completes a part is answered only when the part is redrawn and kept.
+The same for a seat and for the consult's doctor. A page sends at most one piece at a time. What completes a part is
+answered only when the part is made anew and kept.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -11,20 +14,26 @@ from msgspec import Meta
 
 from candil.bus import topics
 from candil.consults import attachments, gallery
-from candil.consults.attachments import MAX_SIDE, QUALITY, DeclaredPart, PartName, Picture, Progress
-from candil.consults.gallery import Shown
+from candil.consults.attachments import MAX_SIDE, QUALITY, RULES, DeclaredPart, Kind, Made, PartName, Progress
 from candil.consults.links import Seat
+from candil.consults.permissions import Actor
+from candil.decoding.aio.decoder import NotDecodable
 from candil.errors import NotFound, PeerError, Refused
-from candil.imaging.aio.redraw import NotDrawable
+from candil.store.attachments import AttachmentRow
 from candil.store.consults import ConsultRow
 from candil.store.tx import Transaction
 from webapp.context import context
 from webapp.forms import json_value, read_form, whole_number
-from webapp.guards import OfConsult, OfSeat, Route, StaffConsult
-from webapp.pages.language import reader_locale
+from webapp.guards import Handler, OfConsult, OfSeat, Route, StaffConsult
+from webapp.pages.consult import own_participant
+from webapp.ranges import byte_range
 
-MAX_FORM_BYTES = 12 * 1024 * 1024  # a camera's own file, where no script makes it smaller
-FORM_PARTS: tuple[PartName, ...] = ("preview", "full")
+MAX_FORM_BYTES = 12 * 1024 * 1024  # a camera's or recorder's own file, where no script makes it smaller
+FORM_PARTS: dict[Kind, tuple[PartName, ...]] = {"photo": ("preview", "full"), "voice": ("full",)}
+NOT_KEPT = ("wrong_hash", "not_a_picture", "too_many_pixels", "not_a_sound", "too_long", "too_heavy")
+TYPES = {("voice", "full"): ("audio/ogg", "opus"), ("voice", "mp3"): ("audio/mpeg", "mp3")}
+PICTURE = ("image/jpeg", "jpg")
+NAMES = {"photo": "foto", "voice": "voz"}
 
 UploadId = Annotated[str, Meta(pattern="^[0-9a-z_]{8,40}$")]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -43,136 +52,166 @@ class BeginForm(msgspec.Struct, frozen=True):
     """An upload as a page announces it, and again whenever it comes back to go on."""
 
     upload: UploadId
-    full: PartForm
-    preview: PartForm | None = None
-
-    @property
-    def parts(self) -> dict[PartName, DeclaredPart]:
-        parts: dict[PartName, DeclaredPart] = {} if self.preview is None else {"preview": self.preview.declared}
-        return {**parts, "full": self.full.declared}
+    kind: Kind
+    parts: dict[PartName, PartForm]
 
 
-async def begin(request: web.Request, seat: Seat) -> web.Response:
+@dataclass(frozen=True)
+class Sender:
+    """Whoever sends or looks: somebody at their seat, or the consult's doctor. ``base``: where their page is."""
+
+    participant_id: str
+    actor: Actor
+    consult: ConsultRow
+    base: str
+
+
+Work = Callable[[web.Request, Sender], Awaitable[web.StreamResponse]]
+
+
+def _at_seat(work: Work) -> Handler:
+    async def handler(request: web.Request, seat: Seat) -> web.StreamResponse:
+        base = f"/v/{seat.participant.id}"
+        return await work(request, Sender(seat.participant.id, seat.actor, seat.consult, base))
+
+    return handler
+
+
+def _at_desk(work: Work) -> Handler:
+    async def handler(request: web.Request, of: StaffConsult) -> web.StreamResponse:
+        me = await context(request).db.read(lambda tx: own_participant(tx, of))
+        return await work(request, Sender(me.id, of.who.actor, of.consult, f"/consults/{of.consult.id}"))
+
+    return handler
+
+
+async def begin(request: web.Request, who: Sender) -> web.Response:
     """Open an upload, or hear how far it came."""
     ctx, now = context(request), context(request).clock.now()
     try:
         form = msgspec.convert(json_value(await request.read()), BeginForm)
     except msgspec.ValidationError as error:
         raise PeerError("invalid_upload", str(error)) from None
-
-    def work(tx: Transaction) -> Progress:
-        return attachments.begin(
-            tx, seat.participant.id, form.upload, form.parts, actor=seat.actor, now=now, ids=ctx.ids
+    declared = {name: part.declared for name, part in form.parts.items()}
+    progress = await ctx.db.write(
+        lambda tx: attachments.begin(
+            tx, who.participant_id, form.upload, form.kind, declared, actor=who.actor, now=now, ids=ctx.ids
         )
+    )
+    return _told(await _settle(request, who, progress))
 
-    return _told(await _settle(request, seat, await ctx.db.write(work)))
 
-
-async def chunk(request: web.Request, seat: Seat) -> web.Response:
+async def chunk(request: web.Request, who: Sender) -> web.Response:
     """The next bytes of a part, from ``start`` on."""
     start, part = whole_number(request.query.get("start", "")), _part(request)
     if start is None:
         raise PeerError("invalid_chunk", "start is a number.", field="start")
     data, upload_id = await request.read(), request.match_info["upload"]
+    progress = await context(request).db.write(
+        lambda tx: attachments.append(tx, who.participant_id, upload_id, part, start, data, actor=who.actor)
+    )
+    return _told(await _settle(request, who, progress))
 
-    def work(tx: Transaction) -> Progress:
-        return attachments.append(tx, seat.participant.id, upload_id, part, start, data, actor=seat.actor)
 
-    return _told(await _settle(request, seat, await context(request).db.write(work)))
-
-
-async def _settle(request: web.Request, seat: Seat, progress: Progress) -> Progress:
-    """Redraw and keep what came whole; what cannot be kept is refused for good."""
-    for part in progress.complete:
-        try:
-            progress = await _keep(request, seat, progress, part)
-        except (NotDrawable, Refused) as error:
-            ctx, now, code, attachment = context(request), context(request).clock.now(), error.code, progress.attachment
-            if code not in ("wrong_hash", "not_a_picture", "too_many_pixels", "too_heavy"):
-                raise
-            progress = await ctx.db.write(
-                lambda tx: attachments.refuse(tx, attachment, code, actor=seat.actor, now=now)  # noqa: B023
-            )
-        _poke(request, seat.consult)
-        if progress.attachment.state != "receiving":
-            break
+async def _settle(request: web.Request, who: Sender, progress: Progress) -> Progress:
+    """Make anew and keep what came whole; what cannot be kept is refused for good."""
+    if not progress.complete:
+        return progress
+    ctx, attachment = context(request), progress.attachment
+    async with ctx.decoder.turns.of(who.participant_id):
+        progress = await ctx.db.read(lambda tx: attachments.progress(tx, attachment))  # maybe settled meanwhile
+        while progress.complete:
+            progress = await _keep(request, who, progress)
+            _poke(request, who.consult)
     return progress
 
 
-async def _keep(request: web.Request, seat: Seat, progress: Progress, part: PartName) -> Progress:
-    ctx = context(request)
-    data = await ctx.db.read(lambda tx: attachments.whole(tx, progress.attachment, part))
-    picture = await ctx.redrawer.redraw(data, MAX_SIDE[part], QUALITY[part])
-    now = ctx.clock.now()
-    return await ctx.db.write(
-        lambda tx: attachments.keep(tx, progress.attachment, part, picture, actor=seat.actor, now=now)
-    )
-
-
-async def send_form(request: web.Request, seat: Seat) -> web.Response:
-    """A photo as a plain form: the camera's own file in one piece."""
-    ctx, form = context(request), await read_form(request)
-    upload_id, file = form.get("upload", ""), form.get("photo")
-    if not isinstance(file, web.FileField) or not isinstance(upload_id, str):
-        raise PeerError("invalid_field", "photo is a file.", field="photo")
-    if not _is_upload_id(upload_id):
-        raise PeerError("invalid_field", "upload is missing.", field="upload")
-    data = file.file.read()
-    if not data:
-        raise Refused("no_picture", "No photo was chosen.")
-    pictures: dict[PartName, Picture] = {}
+async def _keep(request: web.Request, who: Sender, progress: Progress) -> Progress:
+    """The first part that came whole: kept, or the upload refused."""
+    ctx, attachment, part = context(request), progress.attachment, progress.complete[0]
     try:
-        for part in FORM_PARTS:
-            pictures[part] = await ctx.redrawer.redraw(data, MAX_SIDE[part], QUALITY[part])
-    except NotDrawable as error:
-        raise Refused(error.code, "This file cannot be taken as a photo.") from None
+        data = await ctx.db.read(lambda tx: attachments.whole(tx, attachment, part))
+        made = await _made(request, cast(Kind, attachment.kind), part, data)
+    except (NotDecodable, Refused) as error:
+        if (code := error.code) not in NOT_KEPT:
+            raise
+        now = ctx.clock.now()
+        return await ctx.db.write(lambda tx: attachments.refuse(tx, attachment, code, actor=who.actor, now=now))
+    now = ctx.clock.now()
+    return await ctx.db.write(lambda tx: attachments.keep(tx, attachment, part, made, actor=who.actor, now=now))
+
+
+async def _made(request: web.Request, kind: Kind, part: PartName, data: bytes) -> Made:
+    decoder = context(request).decoder
+    if kind == "voice":
+        return await decoder.sound(data)
+    return await decoder.picture(data, MAX_SIDE[part], QUALITY[part])
+
+
+async def send_form(request: web.Request, who: Sender) -> web.Response:
+    """A photo or a voice note as a plain form: the camera's or recorder's own file in one piece."""
+    ctx, form = context(request), await read_form(request)
+    upload_id, kind = form.get("upload", ""), form.get("kind", "")
+    if kind not in RULES:
+        raise PeerError("invalid_field", "kind is photo or voice.", field="kind")
+    if not isinstance(upload_id, str) or not _is_upload_id(upload_id):
+        raise PeerError("invalid_field", "upload is missing.", field="upload")
+    files = [file for file in form.getall("file", []) if isinstance(file, web.FileField)]
+    data = next((data for file in files if (data := file.file.read())), b"")
+    if not data:
+        raise Refused("no_file", "No file was chosen.")
+    made: dict[PartName, Made] = {}
+    try:
+        async with ctx.decoder.turns.of(who.participant_id):
+            for part in FORM_PARTS[kind]:
+                made[part] = await _made(request, kind, part, data)
+    except NotDecodable as error:
+        raise Refused(error.code, "This file cannot be taken.") from None
     now = ctx.clock.now()
     await ctx.db.write(
         lambda tx: attachments.take(
-            tx, seat.participant.id, upload_id, pictures, actor=seat.actor, now=now, ids=ctx.ids
+            tx, who.participant_id, upload_id, kind, made, actor=who.actor, now=now, ids=ctx.ids
         )
     )
-    _poke(request, seat.consult)
-    return web.Response(status=303, headers={"Location": f"/v/{seat.participant.id}#photos"})
+    _poke(request, who.consult)
+    return web.Response(status=303, headers={"Location": f"{who.base}#chat"})
 
 
-async def of_seat(request: web.Request, seat: Seat) -> web.Response:
-    """One's own photos, as a piece of the page."""
-    found = await context(request).db.read(lambda tx: gallery.shown(tx, seat.consult.id, seat.participant.id))
-    return _list(request, reader_locale(request, seat.consult.locale), f"/v/{seat.participant.id}", found)
+async def part_of(request: web.Request, who: Sender) -> web.Response:
+    """A kept part, or the range of it that is asked for. Its name tells the number and nothing of anybody."""
+    ctx, part, now = context(request), _part(request), context(request).clock.now()
+    attachment_id, wanted = request.match_info["attachment"], request.headers.get("Range", "")
 
+    def work(tx: Transaction) -> tuple[AttachmentRow, bytes, tuple[int, int] | None, bool]:
+        attachment, data = gallery.view(tx, who.consult, attachment_id, part, actor=who.actor)
+        try:
+            span = byte_range(wanted, len(data))
+        except ValueError:
+            return attachment, data, (0, 0), False
+        to_its_end = span is None or span[1] == len(data)
+        is_whole = part != "preview" and to_its_end and request.method == "GET"
+        is_news = is_whole and gallery.note_viewed(tx, attachment, actor=who.actor, now=now)
+        return attachment, data, span, is_news
 
-async def of_consult(request: web.Request, of: StaffConsult) -> web.Response:
-    """Every photo of the visit, as a piece of the doctor's page."""
-    found = await context(request).db.read(lambda tx: gallery.shown(tx, of.consult.id))
-    return _list(request, of.who.staff.locale, f"/consults/{of.consult.id}", found)
-
-
-async def picture_of_seat(request: web.Request, seat: Seat) -> web.Response:
-    return await _picture(request, seat.consult, seat.actor)
-
-
-async def picture_of_consult(request: web.Request, of: StaffConsult) -> web.Response:
-    return await _picture(request, of.consult, of.who.actor)
-
-
-async def _picture(request: web.Request, consult: ConsultRow, actor: Any) -> web.Response:
-    """The redrawn JPEG. Its name tells the number of the photo and nothing of anybody."""
-    ctx, part, photo, now = context(request), _part(request), request.match_info["photo"], context(request).clock.now()
-    act = ctx.db.write if part == "full" else ctx.db.read  # looking at the full one is kept in the audit
-    attachment, data = await act(lambda tx: gallery.view(tx, consult.id, photo, part, actor=actor, now=now))
+    act = ctx.db.read if part == "preview" else ctx.db.write
+    attachment, data, span, is_news = await act(work)
+    if is_news:
+        _poke(request, who.consult)
+    content_type, suffix = TYPES.get((attachment.kind, part), PICTURE)
     how = "attachment" if "download" in request.query else "inline"
     headers = {
-        "Content-Disposition": f'{how}; filename="foto-{attachment.seq}.jpg"',
+        "Content-Disposition": f'{how}; filename="{NAMES[attachment.kind]}-{attachment.seq}.{suffix}"',
+        "Accept-Ranges": "bytes",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     }
-    return web.Response(body=data, content_type="image/jpeg", headers=headers)
-
-
-def _list(request: web.Request, locale: str, base: str, photos: list[Shown]) -> web.Response:
-    return context(request).templates.page(request, "parts/photos_list.html", locale=locale, base=base, photos=photos)
+    if span is None:
+        return web.Response(body=data, content_type=content_type, headers=headers)
+    start, end = span
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}" if end else f"bytes */{len(data)}"
+    status = 206 if end else 416
+    return web.Response(body=data[start:end], status=status, content_type=content_type, headers=headers)
 
 
 def _told(progress: Progress) -> web.Response:
@@ -203,15 +242,19 @@ def _poke(request: web.Request, consult: ConsultRow) -> None:
     topics.poke(context(request).bus, consult.id, consult.doctor_id)
 
 
-_SEND, _VIEW = OfSeat("photo.send"), OfSeat("photo.view")
-_DOCTOR = OfConsult("photo.view", any_status=True)
+def _routes(base: str, at: Callable[[Work], Handler], send: Any, look: Any) -> list[Route]:
+    folder = base + "/attachments"
+    return [
+        Route("POST", folder, at(send_form), send, MAX_FORM_BYTES),
+        Route("POST", folder + "/uploads", at(begin), send),
+        Route("POST", folder + "/uploads/{upload}/{part}", at(chunk), send),
+        Route("GET", folder + "/{attachment}/{part}", at(part_of), look),
+    ]
+
 
 ROUTES = [
-    Route("GET", "/v/{participant}/photos", of_seat, _VIEW),
-    Route("POST", "/v/{participant}/photos", send_form, _SEND, MAX_FORM_BYTES),
-    Route("POST", "/v/{participant}/photos/uploads", begin, _SEND),
-    Route("POST", "/v/{participant}/photos/uploads/{upload}/{part}", chunk, _SEND),
-    Route("GET", "/v/{participant}/photos/{photo}/{part}", picture_of_seat, _VIEW),
-    Route("GET", "/consults/{consult}/photos", of_consult, _DOCTOR),
-    Route("GET", "/consults/{consult}/photos/{photo}/{part}", picture_of_consult, _DOCTOR),
+    *_routes("/v/{participant}", _at_seat, OfSeat("attachment.send"), OfSeat("attachment.view")),
+    *_routes(
+        "/consults/{consult}", _at_desk, OfConsult("attachment.send"), OfConsult("attachment.view", any_status=True)
+    ),
 ]

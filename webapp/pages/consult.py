@@ -42,7 +42,7 @@ class Opened(msgspec.Struct, frozen=True):
     has_codes: bool
     missing: tuple[str, ...]
     waiting_elsewhere: int
-    photos: tuple[Shown, ...]
+    attachments: dict[str, Shown]
 
     @property
     def patient(self) -> ParticipantRow:
@@ -76,7 +76,7 @@ def opened(tx: Transaction, consult_id: str) -> Opened:
         has_codes=bool(codes.search(tx, "", limit=1)),
         missing=tuple(finishing.missing(note, consult, consent)),
         waiting_elsewhere=sum(1 for p in line if p.consult_id != consult_id),
-        photos=tuple(gallery.shown(tx, consult_id)),
+        attachments=gallery.of_consult(tx, consult_id),
     )
 
 
@@ -111,6 +111,7 @@ async def show(request: web.Request, of: StaffConsult) -> web.Response:
         new_prescription="".join(secrets.choice(RX_ALPHABET) for _ in range(8)),
         next_actions=NEXT_ACTIONS,
         form_id=ctx.ids.new_id("frm"),
+        upload_id=ctx.ids.new_id("upl"),
         enters=line_picture.enters(ctx.ladder),
     )
 

@@ -49,7 +49,8 @@ class Visit(msgspec.Struct, frozen=True):
     started_at: float
     talked_until: float
     earlier: tuple[ConsultRow, ...]
-    photos: tuple[Shown, ...]
+    attachments: tuple[Shown, ...]
+    names: dict[str, str]
 
 
 async def show(request: web.Request, who: SignedIn) -> web.Response:
@@ -169,7 +170,8 @@ def _visit(tx: Transaction, of: StaffConsult) -> Visit:
         lines=tuple(line_story.people(rows, names, patient_id, until)),
         started_at=min([until, *(row.at for row in rows)]),
         talked_until=until,
-        photos=tuple(gallery.shown(tx, of.consult.id)),
+        attachments=tuple(gallery.readable(tx, of.consult)),
+        names=names,
         earlier=tuple(
             other
             for other in consults.of_patient(

@@ -13,6 +13,7 @@ from candil.consults.links import Seat
 from candil.consults.permissions import Role
 from candil.errors import PeerError, Refused
 from candil.store.consults import ConsultRow
+from candil.store.thread import MessageRow
 from candil.store.tx import Transaction
 from consent.records import ConsentAnswer, build_record
 from webapp.context import context
@@ -139,14 +140,18 @@ async def now_json(request: web.Request, seat: Seat) -> web.Response:
             "doctor": view.doctor,
             "before": view.line.before,
             "minutes": view.line.minutes,
-            "messages": [
-                {"seq": m.seq, "sender": m.sender_id, "body": m.body, "at": m.at}
-                | ({"client_id": m.client_id, "client_seq": m.client_seq} if m.sender_id == seat.participant.id else {})
-                for m in view.messages
-                if m.seq > after
-            ],
+            "messages": [_message(m, view, seat.participant.id) for m in view.messages if m.seq > after],
         }
     )
+
+
+def _message(row: MessageRow, view: Visit, me: str) -> dict[str, object]:
+    message: dict[str, object] = {"seq": row.seq, "sender": row.sender_id, "body": row.body, "at": row.at}
+    if row.sender_id == me:
+        message |= {"client_id": row.client_id, "client_seq": row.client_seq}
+    if shown := view.attachments.get(row.attachment_id or ""):
+        message["attachment"] = msgspec.to_builtins(shown.brief)
+    return message
 
 
 async def ticket(request: web.Request, seat: Seat) -> web.Response:

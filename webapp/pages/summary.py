@@ -6,6 +6,7 @@ from aiohttp import web
 
 from candil.consults import finishing, gallery
 from candil.consults.links import Seat
+from candil.store import participants
 from webapp.context import context
 from webapp.guards import OfSeat, Route
 from webapp.i18n import Language
@@ -14,10 +15,11 @@ from webapp.pages.language import page_in, reader_locale
 
 async def summary(request: web.Request, seat: Seat) -> web.Response:
     ctx, locale = context(request), reader_locale(request, seat.consult.locale)
-    record, photos = await ctx.db.read(
+    record, attachments, people = await ctx.db.read(
         lambda tx: (
             finishing.signed(tx, seat.consult.id),
-            gallery.shown(tx, seat.consult.id, seat.participant.id),
+            gallery.readable(tx, seat.consult, seat.participant.id),
+            participants.of_consult(tx, seat.consult.id),
         )
     )
     started = datetime.fromisoformat(record.started_at).timestamp()
@@ -27,7 +29,8 @@ async def summary(request: web.Request, seat: Seat) -> web.Response:
         locale,
         record=record,
         started=started,
-        photos=photos,
+        attachments=attachments,
+        names={person.id: person.name for person in people},
         base=f"/v/{seat.participant.id}",
         next_when=when_text(record.next_action.when, ctx.templates.languages[locale]),
     )

@@ -47,7 +47,7 @@ class Visit:
     people: list[ParticipantRow]
     messages: list[MessageRow]
     wording: Wording
-    photos: list[Shown]
+    attachments: dict[str, Shown]
 
 
 async def read_visit(request: web.Request, seat: Seat, locale: str) -> Visit:
@@ -84,7 +84,7 @@ async def read_visit(request: web.Request, seat: Seat, locale: str) -> Visit:
                 if visibility.may_read(participant, message, consult, by_id)
             ],
             wording=wording,
-            photos=gallery.shown(tx, consult.id, participant.id),
+            attachments=gallery.of_consult(tx, consult.id),
         )
 
     return await ctx.db.read(read)

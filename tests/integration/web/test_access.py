@@ -25,7 +25,7 @@ FORM_ID = "frm_0123456789abcdef"
 REVISION = "4"  # of a scene's finished note
 
 # Rules that no route or message of the socket names, each with the place that asks for them.
-ASKED_BY_USE_CASES = {"link.open", "media.choose", "thread.view"}
+ASKED_BY_USE_CASES = {"link.open", "media.choose", "thread.view", "photo.send", "voice.send"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ SOON = {"date": "{day}", "time": "10:00"}
 NEW = {"identifier_kind": "cedula", "identifier": "V-7654321", "name": "Luis Rojas"}
 MESSAGE = {"body": "hola", "client_id": "cli_1", "client_seq": "1", "form_id": FORM_ID}
 
-PHOTO = {"upload": "upl_0123456789abcdef", "full": {"bytes": 10, "sha256": "ab" * 32}}
+VOICE = {"upload": "upl_0123456789abcdef", "kind": "voice", "parts": {"full": {"bytes": 10, "sha256": "ab" * 32}}}
 
 ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/"): Row(),
@@ -89,13 +89,14 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", _V + "/now"): Row(),
     ("GET", _V + "/line/down"): Row(query="?bytes=100"),
     ("POST", _V + "/line/up"): Row(204),
-    ("GET", _C + "/photos"): Row(),
-    ("GET", _C + "/photos/{photo}/{part}"): Row(404),
-    ("GET", _V + "/photos"): Row(),
-    ("POST", _V + "/photos"): Row(400),
-    ("POST", _V + "/photos/uploads"): Row(json=PHOTO),
-    ("POST", _V + "/photos/uploads/{upload}/{part}"): Row(404, query="?start=0"),
-    ("GET", _V + "/photos/{photo}/{part}"): Row(404),
+    ("POST", _C + "/attachments"): Row(400),
+    ("POST", _C + "/attachments/uploads"): Row(json=VOICE),
+    ("POST", _C + "/attachments/uploads/{upload}/{part}"): Row(404, query="?start=0"),
+    ("GET", _C + "/attachments/{attachment}/{part}"): Row(404),
+    ("POST", _V + "/attachments"): Row(400),
+    ("POST", _V + "/attachments/uploads"): Row(json=VOICE),
+    ("POST", _V + "/attachments/uploads/{upload}/{part}"): Row(404, query="?start=0"),
+    ("GET", _V + "/attachments/{attachment}/{part}"): Row(404),
     ("POST", _V + "/consent"): Row(422),
     ("POST", _V + "/media"): Row(form={"media": "audio"}),
     ("POST", _V + "/arrive"): Row(),
@@ -167,7 +168,7 @@ def path_of(route: Route, scene: Scene, here: Stage, person: str, **changes: str
         "participant": person,
         "target": TARGET,
         "token": scene.link,
-        "photo": "att_0000000000000000",
+        "attachment": "att_0000000000000000",
         "upload": "upl_0123456789abcdef",
         "part": "full",
         "locale": "es",

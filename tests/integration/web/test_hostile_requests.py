@@ -123,7 +123,7 @@ def names(route: Route) -> list[str]:
 
 def filled(route: Route, scene: Scene) -> str:
     values = {"consult": scene.consult_id, "participant": scene.patient, "token": scene.link, "target": "x"}
-    return route.path.format(**values, locale="es", version="1", upload="x", photo="x", part="full", size="full")
+    return route.path.format(**values, locale="es", version="1", upload="x", attachment="x", part="full", size="full")
 
 
 async def ask(here: Stage, route: Route, path: str, caller: Caller, headers: dict[str, str], body: Any) -> None:

@@ -246,8 +246,26 @@ async def by_messages(studio: Studio) -> None:
     await doctor.page.locator("[data-stage][data-state=text]").wait_for(timeout=30_000)
     await studio.shoot(patient.page, "patient-call-text", settle_ms=1000)
     await studio.shoot(doctor.page, "doctor-consult-text", full=True)
+    await voice_note(studio, doctor, patient)
     await patient.context.close()
     await doctor.context.close()
+
+
+async def voice_note(studio: Studio, doctor: Person, patient: Person) -> None:
+    """Tapped, spoken, listened to, sent; and heard on the other side."""
+    await patient.press("[data-voice-button]")
+    await patient.sees("[data-voice-do=stop]", 20)
+    await studio.shoot(patient.page, "patient-voice-recording", settle_ms=1200)
+    await patient.page.wait_for_timeout(6000)
+    await patient.press("[data-voice-do=stop]")
+    await patient.sees("[data-voice-do=send]")
+    await studio.shoot(patient.page, "patient-voice-review")
+    await patient.press("[data-voice-do=send]")
+    await doctor.press("[data-kind=voice] [data-play]")
+    await doctor.page.locator("[data-voice][data-state=playing]").wait_for(timeout=30_000)
+    await studio.shoot(doctor.page, "doctor-voice", full=True, settle_ms=800)
+    await patient.page.locator("[data-kind=voice][data-mark=heard]").wait_for(timeout=30_000)
+    await studio.shoot(patient.page, "patient-voice-heard")
 
 
 async def not_let_in(studio: Studio) -> None:

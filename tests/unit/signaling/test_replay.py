@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from candil.consults.gallery import Shown
 from candil.store.consults import ConsultRow
 from candil.store.notes import NoteOperationRow
 from candil.store.participants import ParticipantRow
@@ -114,6 +115,31 @@ def test_somebody_waiting_sees_the_doctor_and_themselves() -> None:
     (sync,) = follower("par_g").advance(facts_of(history, events, par_g="refused"))
     assert isinstance(sync, m.Sync)
     assert sync.messages == ()
+
+
+def test_a_message_carries_its_attachment_to_whom_it_is_for() -> None:
+    photo = msgspec.structs.replace(said(1, "par_p"), body="", audience="doctor", attachment_id="att_1")
+    voice = msgspec.structs.replace(said(2, "par_p"), body="", attachment_id="att_2")
+    shown = {
+        "att_1": Shown(
+            "att_1", 1, "photo", "upl_1", "par_p", NOW, "receiving", (36, 27), (0, 0), 0, {"preview": 9}, False
+        ),
+        "att_2": Shown(
+            "att_2", 2, "voice", "upl_2", "par_p", NOW, "kept", (0, 0), (0, 0), 7000, {"full": 8, "mp3": 9}, True
+        ),
+    }  # fmt: skip
+    facts = msgspec.structs.replace(facts_of([photo, voice]), attachments=shown)
+    for viewer, seen in (("par_d", ["att_1", "att_2"]), ("par_p", ["att_1", "att_2"]), ("par_g", ["att_2"])):
+        (sync,) = follower(viewer).advance(facts)
+        assert isinstance(sync, m.Sync)
+        assert [x.attachment.id for x in sync.messages if x.attachment] == seen
+    wire = msgspec.json.decode(m.encode(sync))["messages"]
+    assert wire[0]["attachment"] == {
+        "id": "att_2", "kind": "voice", "upload": "upl_2", "state": "kept", "bytes": 8, "size": [0, 0],
+        "duration_ms": 7000, "heard": True,
+    }  # fmt: skip
+    (plain,) = follower("par_p").advance(facts_of([said(1, "par_d")]))
+    assert "attachment" not in m.encode(plain)
 
 
 def test_admission_sends_what_had_been_hidden_also_after_a_reconnect() -> None:

@@ -26,6 +26,23 @@
   new Candil.DoctorDoor(page, connection, call);
   new Candil.DoctorPanels(page, note);
   new Candil.DoctorPhoto(page, connection);
+  const mine = { base: page.base, csrf: page.csrf, me: page.me, chat, connection, call: call.call };
+  const outgoing = Candil.outgoing(mine);
+  const chatBox = /** @type {HTMLElement} */ (page.root.querySelector("[data-chat]"));
+  Candil.voiceNotes(chatBox, outgoing, call.call);
+  const picture = /** @type {HTMLInputElement} */ (chatBox.querySelector("[data-send-picture] input"));
+  picture.addEventListener("change", async () => {
+    const file = picture.files && picture.files[0];
+    picture.value = "";
+    const bar = chatBox.querySelector("[data-picture-bar]");
+    if (!file) return;
+    try {
+      const [sender] = await Promise.all([outgoing(), Candil.later("picture")]);
+      await Candil.confirmPicture(bar, sender, file);
+    } catch (error) {
+      Candil.showState(bar, "failed"); // no line to bring the script
+    }
+  });
 
   let wasOffline = false;
   connection.on("connection", (/** @type {string} */ state, /** @type {string} */ detail) => {
@@ -49,6 +66,7 @@
     Candil.show(document.querySelector("[data-over=signed]"), true);
     Candil.show(document.querySelector("[data-open-panel=invite]"), false);
     Candil.show(document.querySelector("[data-compose]"), false);
+    for (const bar of document.querySelectorAll(".voice-bar")) Candil.showState(bar, "");
     note.lock();
   }
 
@@ -78,6 +96,7 @@
       KeyM: () => call.toggleMicrophone(),
       KeyC: () => chat.focus(),
       KeyR: () => note.prescriptions.add(),
+      KeyV: () => /** @type {HTMLElement} */ (document.querySelector("[data-voice-button]")).click(),
       KeyN: () => /** @type {HTMLElement} */ (document.getElementById("note-findings")).focus(),
     };
     const act = shortcuts[event.code];

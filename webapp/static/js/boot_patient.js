@@ -45,8 +45,11 @@
     store.load().forEach((/** @type {any} */ entry) => chat.addPending(entry));
     const waiting = new Candil.Waiting(room, connection, chat, (/** @type {string} */ step) => go(step));
     const call = data.media === "text" ? null : new Candil.PatientCall(room, connection, go);
-
-    photos(room, connection, call && call.call);
+    const live = call && call.call;
+    const outgoing = Candil.outgoing({ base: data.base, csrf: data.csrf, me: data.me, chat, connection, call: live });
+    Candil.voiceNotes(/** @type {HTMLElement} */ (room.querySelector(".compose-box")), outgoing, live);
+    photos(room, connection, live, outgoing);
+    document.addEventListener("candil:bytes", (/** @type {any} */ event) => live && live.countBytes(event.detail));
 
     let reloading = 0;
     /** Another page is needed. Asking again while it comes would begin its loading anew on a slow line. */
@@ -130,41 +133,15 @@
     });
   }
 
-  /** The scripts of photos come when the doctor asks for one, or when one is left to be sent: most visits have none.
-   * @param {HTMLElement} room @param {any} connection @param {any} call */
-  function photos(room, connection, call) {
-    const scripts = String(/** @type {HTMLElement} */ (room.querySelector("[data-photo-sheet]")).dataset.scripts).split(" ");
-    /** @type {Promise<any>|null} */
-    let loading = null;
-    const load = () => {
-      if (!loading) {
-        const one = (/** @type {Promise<any>} */ before, /** @type {string} */ src) => before.then(() => script(src));
-        const all = scripts.reduce(one, Promise.resolve());
-        loading = all.then(() => new Candil.PatientPhoto(room, connection, call), () => (loading = null)); // then tried again
-      }
-      return loading;
-    };
+  /** The scripts of photos come when the doctor asks for one: most visits have none.
+   * @param {HTMLElement} room @param {any} connection @param {any} call @param {() => Promise<any>} outgoing */
+  function photos(room, connection, call, outgoing) {
+    /** @type {any} */
+    let photo = null;
     connection.on("photo.requested", async (/** @type {any} */ message) => {
-      const photo = await load();
-      if (photo) photo.asked(message.request);
-    });
-    connection.on("welcome", () => {
-      try {
-        if (root.localStorage.getItem("candil.photos")) load();
-      } catch (error) {
-        // No store: then nothing was left in it.
-      }
-    });
-  }
-
-  /** @param {string} src @returns {Promise<void>} */
-  function script(src) {
-    return new Promise((resolve, reject) => {
-      const element = document.createElement("script");
-      element.src = src;
-      element.onload = () => resolve();
-      element.onerror = () => reject(new Error("no script"));
-      document.head.append(element);
+      const [sender] = await Promise.all([outgoing(), Candil.later("photo")]);
+      photo = photo || new Candil.PatientPhoto(room, connection, call, sender);
+      photo.asked(message.request);
     });
   }
 

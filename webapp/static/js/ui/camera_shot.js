@@ -1,7 +1,7 @@
 /**
  * One picture at the camera's full resolution, and a picture made small enough to send.
  *   const shot = await Candil.takeShot(track);                 // Blob: ImageCapture where it works, else a large frame
- *   const photo = await Candil.preparePhoto(blob, rateBps);     // {id, preview, full, url, width, height}: see photo.js
+ *   const photo = await Candil.preparePhoto(blob, rateBps);     // {id, kind, parts, url, width, height}: see uploads.js
  * Drawing it anew on a canvas leaves place, time and model of the phone behind.
  */
 (function (root) {
@@ -17,6 +17,12 @@
   const GOOD_BPS = 1500000;
   const FULL_ON_GOOD_LINE = { longest: 2560, bytes: 1024 * 1024, qualities: [0.85, 0.75, 0.6] };
   const PREVIEW = { longest: 360, bytes: 40 * 1024, qualities: [0.6, 0.45, 0.3, 0.15] };
+
+  /** @param {number} width @param {number} height @param {number} longest @returns {{width: number, height: number}} */
+  Candil.fitWithin = function (width, height, longest) {
+    const scale = Math.min(1, longest / Math.max(width, height));
+    return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+  };
 
   /** @param {any} track a running camera @returns {Promise<Blob>} */
   Candil.takeShot = async function (track) {
@@ -56,8 +62,8 @@
     URL.revokeObjectURL(image.src);
     return {
       id: Candil.randomId(),
-      preview: await sealed(preview.blob),
-      full: await sealed(full.blob),
+      kind: "photo",
+      parts: { preview: await Candil.sealed(preview.blob), full: await Candil.sealed(full.blob) },
       url: URL.createObjectURL(full.blob),
       width: full.width,
       height: full.height,
@@ -101,23 +107,6 @@
   function encoded(canvas, quality) {
     return new Promise((resolve, reject) => {
       canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/jpeg", quality);
-    });
-  }
-
-  /** @param {Blob} blob @returns {Promise<{bytes: ArrayBuffer, sha256: string}>} */
-  async function sealed(blob) {
-    const bytes = await readAll(blob);
-    const digest = new Uint8Array(await root.crypto.subtle.digest("SHA-256", bytes));
-    return { bytes, sha256: Array.from(digest, (b) => (b + 256).toString(16).slice(1)).join("") };
-  }
-
-  /** @param {Blob} blob @returns {Promise<ArrayBuffer>} */
-  function readAll(blob) {
-    return new Promise((resolve, reject) => {
-      const reader = new root.FileReader();
-      reader.onload = () => resolve(reader.result);
-      reader.onerror = () => reject(reader.error);
-      reader.readAsArrayBuffer(blob);
     });
   }
 

@@ -26,6 +26,7 @@
       connection.on("message", (/** @type {any} */ message) => this._arrived(message));
       connection.on("sending", (/** @type {any} */ entry) => this._settled(entry));
       connection.on("state", () => this._marks());
+      connection.on("event", (/** @type {any} */ event) => Candil.entryChanged(this._list, event) && this._marks());
       document.addEventListener("visibilitychange", () => this._read());
       this._end();
       if (root.ResizeObserver) new root.ResizeObserver(() => this._atEnd && this._end()).observe(this._list);
@@ -52,21 +53,29 @@
       if (!body) return;
       const entry = this._connection.sendMessage(body);
       this._body.value = "";
+      this.addWaiting(entry.clientId + ":" + entry.clientSeq, body);
+    }
+
+    /** @param {string} key as Candil.messageKey @param {string} body @param {(item: HTMLElement) => void} [fill] @returns {HTMLElement} */
+    addWaiting(key, body, fill) {
       const bubble = this._bubble("", body, Date.now() / 1000 + this._connection.clockOffsetS, true);
-      this._waiting.set(entry.clientId + ":" + entry.clientSeq, bubble);
-      this._mark(bubble, "wait");
+      if (fill) fill(bubble);
+      this._waiting.set(key, bubble);
+      this.mark(bubble, "wait");
       this._place(bubble, true);
+      return bubble;
     }
 
     /** @param {any} message */
     _arrived(message) {
       if (this._list.querySelector('[data-seq="' + message.seq + '"]')) return this._read();
-      const key = message.client_id + ":" + message.client_seq;
+      const key = Candil.messageKey(message);
       const waiting = this._waiting.get(key);
       const isMine = message.sender === this._page.me;
       const bubble = waiting || this._bubble(isMine ? "" : this._name(message.sender), message.body, message.at, isMine);
       this._waiting.delete(key);
       bubble.dataset.seq = String(message.seq);
+      if (message.attachment) Candil.fillEntry(bubble, message.attachment, this._page.base);
       this._last = Math.max(this._last, message.seq);
       this._place(bubble, this._atEnd || isMine);
       this._marks();
@@ -76,7 +85,7 @@
     /** @param {any} entry */
     _settled(entry) {
       const bubble = this._waiting.get(entry.clientId + ":" + entry.clientSeq);
-      if (bubble && entry.state === "refused") this._mark(bubble, "refused");
+      if (bubble && entry.state === "refused") this.mark(bubble, "refused");
     }
 
     /** @param {string} who @param {string} body @param {number} at @param {boolean} isMine */
@@ -111,17 +120,17 @@
       const patient = view && view.participants.find((/** @type {any} */ person) => person.id === this._page.patient);
       if (!patient) return;
       for (const bubble of this._list.querySelectorAll(".mine[data-seq]")) {
-        const seq = Number(/** @type {HTMLElement} */ (bubble).dataset.seq);
-        const mark = patient.read >= seq ? "read" : patient.delivered >= seq ? "delivered" : "clinic";
-        this._mark(/** @type {HTMLElement} */ (bubble), mark);
+        this.mark(/** @type {HTMLElement} */ (bubble), Candil.markOf(bubble, patient));
       }
     }
 
-    /** @param {HTMLElement} bubble @param {string} mark wait | clinic | delivered | read | refused */
-    _mark(bubble, mark) {
-      if (bubble.dataset.mark === mark) return;
+    /** @param {HTMLElement} bubble @param {string} mark wait | sending | clinic | delivered | read | heard | refused
+     * @param {number} [percent] of it, while it is sent */
+    mark(bubble, mark, percent) {
+      const words = this._page.words["mark_" + mark].replace("{n}", String(percent || 0));
+      const where = this._stateOf(bubble);
       bubble.dataset.mark = mark;
-      this._stateOf(bubble).textContent = this._page.words["mark_" + mark];
+      if (where.textContent !== words) where.textContent = words;
     }
 
     /** @param {HTMLElement} bubble @returns {HTMLElement} where its mark stands */

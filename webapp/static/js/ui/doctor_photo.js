@@ -1,4 +1,4 @@
-/** Asking for a photo at the door of each person, the photos beside the chat, and one of them large. */
+/** Asking for a photo at the door of each person, and what became of it. */
 (function (root) {
   "use strict";
 
@@ -12,9 +12,6 @@
       this._page = page;
       this._connection = connection;
       this._news = /** @type {HTMLElement} */ (page.root.querySelector("[data-photo-news]"));
-      this._photos = /** @type {HTMLElement} */ (page.root.querySelector("[data-photos]"));
-      /** @type {Promise<any>|null} */
-      this._list = null;
       this._newsTimer = 0;
       /** When each person was asked last, ms. @type {Map<string, number>} */
       this._asked = new Map();
@@ -22,13 +19,14 @@
       connection.on("state", (/** @type {any} */ view) => this._draw(view));
       connection.on("event", (/** @type {any} */ event) => this._happened(event));
       connection.on("photo.answered", (/** @type {any} */ answer) => this._answered(answer));
-      if (this._photos.firstElementChild) this._refresh();
       connection.on("error", (/** @type {any} */ error) => this._asked.has(error.ref) && this._refused(error));
     }
 
     /** @param {any} view */
     _draw(view) {
-      const isOpen = view.consult.status === "in-progress" && !view.consult.conversation_ended;
+      const isRunning = view.consult.status === "in-progress";
+      const isOpen = isRunning && !view.consult.conversation_ended;
+      Candil.show(this._page.root.querySelector("[data-send-picture]"), isRunning);
       for (const person of view.participants) {
         const row = this._page.root.querySelector('[data-person="' + person.id + '"]');
         if (row) Candil.show(row.querySelector("[data-ask-photo]"), isOpen && person.admission === "admitted" && person.online);
@@ -59,22 +57,9 @@
 
     /** @param {any} event of the timeline, also those of before */
     _happened(event) {
-      if (event.kind.indexOf("photo.") !== 0) return;
+      if (event.kind.indexOf("photo.") !== 0 || event.data.participant === this._page.me) return;
       const fresh = Date.now() / 1000 + this._connection.clockOffsetS - event.at < 30;
       if (fresh) this._tell(event.kind.slice("photo.".length), event.data.participant);
-      this._refresh();
-    }
-
-    /** What shows photos is loaded with the first of them: most visits have none. */
-    _refresh() {
-      if (!this._list) this._list = this._load().catch(() => (this._list = null)); // the next event tries again
-      this._list.then((/** @type {any} */ list) => list && list.refresh());
-    }
-
-    async _load() {
-      const viewer = /** @type {HTMLElement} */ (document.querySelector("[data-photo-viewer]"));
-      for (const src of String(viewer.dataset.scripts).split(" ")) await script(src);
-      return new Candil.PhotoList(this._photos);
     }
 
     /** @param {string} news @param {string} id */
@@ -87,17 +72,6 @@
       root.clearTimeout(this._newsTimer);
       this._newsTimer = root.setTimeout(() => Candil.show(this._news, false), news === "asked" ? ASKED_MS : NEWS_SHOWN_MS);
     }
-  }
-
-  /** @param {string} src @returns {Promise<void>} */
-  function script(src) {
-    return new Promise((resolve, reject) => {
-      const element = document.createElement("script");
-      element.onload = () => resolve();
-      element.onerror = () => reject(new Error("no script"));
-      element.src = src;
-      document.head.append(element);
-    });
   }
 
   Candil.DoctorPhoto = DoctorPhoto;

@@ -33,6 +33,7 @@
       const connection = this.connection;
       connection.on("message", (/** @type {any} */ message) => this.show(message));
       connection.on("sending", (/** @type {any} */ entry) => this._sending(entry));
+      connection.on("event", (/** @type {any} */ event) => Candil.entryChanged(this.list, event) && this._marks(connection.view));
       connection.on("state", (/** @type {any} */ view) => this._marks(view));
       connection.on("restored", () => this._clear());
       this.form.addEventListener("submit", (event) => {
@@ -60,9 +61,22 @@
 
     /** A message that waits on this device, now or from before a reload. @param {any} entry */
     addPending(entry) {
-      const item = this._bubble("mine", entry.message.body, Date.now() / 1000);
-      this.pending.set(entry.clientId + ":" + entry.clientSeq, item);
+      this.addWaiting(entry.clientId + ":" + entry.clientSeq, entry.message.body);
+    }
+
+    /** @param {string} key as Candil.messageKey @param {string} body @param {(item: HTMLElement) => void} [fill] @returns {HTMLElement} */
+    addWaiting(key, body, fill) {
+      const item = this._bubble("mine", body, Date.now() / 1000);
+      if (fill) fill(item);
+      this.pending.set(key, item);
       this._append(item);
+      return item;
+    }
+
+    /** @param {HTMLElement} item one's own @param {string} mark @param {number} percent of it, while it is sent */
+    mark(item, mark, percent) {
+      item.dataset.mark = mark;
+      /** @type {HTMLElement} */ (item.querySelector("[data-percent]")).textContent = String(percent);
     }
 
     /** @param {any} entry */
@@ -73,7 +87,7 @@
 
     /** A message that the clinic holds. @param {any} message */
     show(message) {
-      const key = message.client_id + ":" + message.client_seq;
+      const key = Candil.messageKey(message);
       const waiting = this.pending.get(key);
       this.pending.delete(key);
       if (this.bySeq.has(message.seq)) {
@@ -83,6 +97,7 @@
       const mine = message.sender === this.room.dataset.me;
       const item = waiting || this._bubble(mine ? "mine" : "theirs", message.body, message.at);
       item.dataset.seq = message.seq;
+      if (message.attachment) Candil.fillEntry(item, message.attachment, this.room.dataset.base);
       if (mine) item.dataset.mark = "clinic";
       else /** @type {HTMLElement} */ (item.querySelector("[data-who]")).textContent = this._nameOf(message.sender);
       if (!waiting) this._append(item);
@@ -140,10 +155,7 @@
     _marks(view) {
       const doctor = view && view.participants.find((/** @type {any} */ one) => one.role === "doctor");
       if (!doctor) return;
-      for (const [seq, item] of this.bySeq) {
-        if (!item.classList.contains("mine")) continue;
-        item.dataset.mark = seq <= doctor.read ? "read" : seq <= doctor.delivered ? "delivered" : "clinic";
-      }
+      for (const item of this.bySeq.values()) if (item.classList.contains("mine")) item.dataset.mark = Candil.markOf(item, doctor);
     }
 
     /** @param {string} id */

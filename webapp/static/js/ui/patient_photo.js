@@ -1,6 +1,6 @@
 /**
  * The doctor asks for a photo: a sheet to take it, to see what is sent and what it costs, and how far it came.
- *   const photo = new Candil.PatientPhoto(room, connection, call);   call: Candil.Call, or null for who chose text
+ *   const photo = new Candil.PatientPhoto(room, connection, call, outgoing);   call: null for who chose text
  *   photo.asked(request)                                              the doctor asks; the scripts come only now
  * The sheet's data-photo says which of its parts is shown: asked, camera, working, confirm or failed.
  */
@@ -11,41 +11,30 @@
   const NEWS_SHOWN_MS = 8000;
 
   class PatientPhoto {
-    /** @param {HTMLElement} room @param {any} connection @param {any} call */
-    constructor(room, connection, call) {
+    /** @param {HTMLElement} room @param {any} connection @param {any} call @param {any} outgoing */
+    constructor(room, connection, call, outgoing) {
       this.room = room;
       this.connection = connection;
       this.call = call;
+      this.outgoing = outgoing;
       this.sheet = /** @type {HTMLElement} */ (room.querySelector("[data-photo-sheet]"));
       this.news = /** @type {HTMLElement} */ (room.querySelector("[data-photo-news]"));
-      this.list = new Candil.PhotoList(room.querySelector("[data-photos]"));
-      this.words = JSON.parse(/** @type {HTMLElement} */ (this.sheet.querySelector("[data-photo-words]")).textContent || "{}");
+      this.say = Candil.words("photo");
       this.request = "";
       /** @type {any} what is about to be sent */
       this.photo = null;
       /** @type {Element|null} */
       this.before = null;
       this.newsTimer = 0;
-      this.sender = new Candil.PhotoSender({
-        base: room.dataset.base,
-        csrf: room.dataset.csrf,
-        store: new Candil.PhotoStore(room.dataset.me),
-        line: () => this._line(),
-      });
       this._listen();
       this._buttons();
-      this.sender.start();
     }
 
     _listen() {
-      const connection = this.connection;
-      connection.on("welcome", () => this.sender.wake());
-      connection.on("state", (/** @type {any} */ view) => {
+      this.connection.on("state", (/** @type {any} */ view) => {
         if (view.consult.status !== "in-progress" || view.consult.conversation_ended) this._close();
       });
-      this.sender.on("photo", (/** @type {any} */ photo) => this._progress(photo));
-      this.sender.on("bytes", (/** @type {number} */ bytes) => this.call && this.call.countBytes(bytes));
-      root.addEventListener("online", () => this.sender.wake());
+      this.outgoing.sender.on("upload", (/** @type {any} */ upload, /** @type {any} */ news) => upload.kind === "photo" && this._progress(news));
     }
 
     _buttons() {
@@ -60,14 +49,6 @@
       for (const input of this.sheet.querySelectorAll("input[type=file]")) {
         input.addEventListener("change", () => this._chosen(/** @type {HTMLInputElement} */ (input)));
       }
-    }
-
-    /** The call's share of the line, for the pace of the photo. */
-    _line() {
-      const inCall = Boolean(this.call && this.call.state === "connected");
-      const line = inCall && this.call.lines.get(this.room.dataset.me);
-      const capacityBps = line ? line.up.capacity_bps : 0;
-      return Object.assign({ inCall, capacityBps }, Candil.orderedBps(inCall ? this.call.order : null));
     }
 
     /** @param {string} request */
@@ -130,29 +111,31 @@
     /** @param {Blob} blob */
     async _prepare(blob) {
       this._forget();
-      const line = this._line();
-      const photo = await Candil.preparePhoto(blob, this.sender.pace.rateBps(line));
+      const line = this.outgoing.line();
+      const pace = this.outgoing.sender.pace;
+      const photo = await Candil.preparePhoto(blob, pace.rateBps(line));
       this.photo = photo;
       const picture = /** @type {HTMLImageElement} */ (this.sheet.querySelector("[data-photo-picture]"));
       picture.width = photo.width;
       picture.height = photo.height;
       picture.src = photo.url;
-      const bytes = photo.full.bytes.byteLength + photo.preview.bytes.byteLength;
-      const cost = { kb: Math.round(bytes / 1000), time: this._time(this.sender.pace.seconds(bytes, line)) };
-      this._put("[data-photo-cost]", this._say(line.inCall ? "cost_in_call" : "cost", cost));
+      const bytes = photo.parts.full.bytes.byteLength + photo.parts.preview.bytes.byteLength;
+      const cost = { kb: Math.round(bytes / 1000), time: this._time(pace.seconds(bytes, line)) };
+      this._put("[data-photo-cost]", this.say(line.inCall ? "cost_in_call" : "cost", cost));
       this._show("confirm");
     }
 
     /** @param {number} seconds @returns {string} */
     _time(seconds) {
-      if (seconds < 55) return this._say("seconds", { n: Math.max(5, Math.ceil(seconds / 5) * 5) });
-      return this._say(seconds < 90 ? "minute" : "minutes", { n: Math.round(seconds / 60) });
+      if (seconds < 55) return this.say("seconds", { n: Math.max(5, Math.ceil(seconds / 5) * 5) });
+      return this.say(seconds < 90 ? "minute" : "minutes", { n: Math.round(seconds / 60) });
     }
 
     _send() {
       const photo = this.photo;
       if (!photo) return;
-      this.sender.add({ id: photo.id, preview: photo.preview, full: photo.full });
+      this.outgoing.send(photo);
+      this.photo = null; // the bubble has it now
       this._answer(true);
       this._close();
     }
@@ -168,16 +151,14 @@
       this.request = "";
     }
 
-    /** @param {any} photo */
-    _progress(photo) {
+    /** @param {{state: string, sent: number, total: number}} news; why one was refused its bubble says */
+    _progress(news) {
       root.clearTimeout(this.newsTimer);
-      const percent = photo.total ? Math.floor((100 * photo.sent) / photo.total) : 0;
-      const known = photo.state === "refused" && this.words["refused_" + photo.refusal] ? "refused_" + photo.refusal : photo.state;
-      this.news.textContent = this._say(known, { percent });
-      this.news.dataset.state = photo.state;
+      const percent = Math.floor((100 * news.sent) / Math.max(1, news.total));
+      this.news.textContent = this.say(news.state, { percent });
+      this.news.dataset.state = news.state;
       this.news.hidden = false;
-      if (photo.state !== "kept" && photo.state !== "refused") return;
-      this.list.refresh();
+      if (news.state !== "kept" && news.state !== "refused") return;
       this.newsTimer = root.setTimeout(() => (this.news.hidden = true), NEWS_SHOWN_MS);
     }
 
@@ -215,11 +196,6 @@
     /** @param {string} where @param {string} text */
     _put(where, text) {
       /** @type {HTMLElement} */ (this.sheet.querySelector(where)).textContent = text;
-    }
-
-    /** @param {string} name @param {Record<string, any>} values @returns {string} */
-    _say(name, values) {
-      return (this.words[name] || "").replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ key) => String(values[key]));
     }
   }
 

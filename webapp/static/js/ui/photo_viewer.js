@@ -1,10 +1,12 @@
 /**
  * One photo over the whole page: larger and smaller, moved by hand or keys (+ - 0, arrows, Escape).
  * Shows the preview at once and the full picture when it is here.
+ *   Candil.viewPhoto(link)      link: a[data-photo] around its preview
  */
-(function () {
+(function (root) {
   "use strict";
 
+  const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
   const STEP = 1.4;
   const MOST = 12;
   const MOVE_PX = 60;
@@ -20,7 +22,10 @@
       this.opener = null;
       this.scale = 1;
       this.x = this.y = 0;
-      document.addEventListener("click", (event) => this._click(/** @type {MouseEvent} */ (event)));
+      element.addEventListener("click", (event) => {
+        const act = /** @type {HTMLElement|null} */ (/** @type {HTMLElement} */ (event.target).closest("[data-viewer]"));
+        if (act) this._act(act.dataset.viewer || "");
+      });
       element.addEventListener("keydown", (event) => this._key(event));
       this.stage.addEventListener("wheel", (event) => {
         event.preventDefault();
@@ -29,20 +34,8 @@
       this._drag();
     }
 
-    /** @param {MouseEvent} event */
-    _click(event) {
-      const target = /** @type {HTMLElement} */ (event.target);
-      const link = /** @type {HTMLAnchorElement|null} */ (target.closest("[data-photos] a[data-photo]"));
-      if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-        event.preventDefault();
-        return this._open(link);
-      }
-      const act = /** @type {HTMLElement|null} */ (target.closest("[data-viewer]"));
-      if (act) this._act(act.dataset.viewer || "");
-    }
-
     /** @param {HTMLAnchorElement} link */
-    _open(link) {
+    open(link) {
       const preview = /** @type {HTMLImageElement} */ (link.querySelector("img"));
       this.opener = link;
       this.image.src = preview.src;
@@ -144,5 +137,6 @@
     }
   }
 
-  document.querySelectorAll("[data-photo-viewer]").forEach((element) => new PhotoViewer(/** @type {HTMLElement} */ (element)));
-})();
+  const viewer = new PhotoViewer(/** @type {HTMLElement} */ (document.querySelector("[data-photo-viewer]")));
+  Candil.viewPhoto = (/** @type {HTMLAnchorElement} */ link) => viewer.open(link);
+})(/** @type {any} */ (self));

@@ -2,7 +2,8 @@
 const { test } = require("node:test");
 const assert = require("node:assert/strict");
 const { Server } = require("./fakes.js");
-require("../../../webapp/static/js/photo.js");
+require("../../../webapp/static/js/uploads.js");
+require("../../../webapp/static/js/ui/camera_shot.js");
 
 /** A seeded source of numbers from 0 to 1. */
 function dice(seed) {
@@ -38,15 +39,17 @@ class Clinic {
     const id = place ? place[1] : JSON.parse(body).upload;
     if (!place && !this.uploads.has(id)) this.uploads.set(id, { said: JSON.parse(body), preview: [], full: [] });
     const upload = this.uploads.get(id);
+    if (this.options.held === upload.said.kind) return { status: 409, data: { code: "not_now" } };
     if (place) {
       const [, , part, start] = place;
       const had = upload[part].length;
       if (Number(start) > had) return { status: 409, data: { code: "gap", received: had } };
       upload[part].push(...new Uint8Array(body).slice(had - Number(start)));
     }
-    const whole = upload.full.length === upload.said.full.bytes;
+    const whole = upload.full.length === upload.said.parts.full.bytes;
     if (whole && !this.kept.includes(id)) this.kept.push(id);
-    const received = { preview: upload.preview.length, full: upload.full.length };
+    const received = {};
+    for (const part of Object.keys(upload.said.parts)) received[part] = upload[part].length;
     return { status: 200, data: { state: whole ? "kept" : "receiving", received } };
   }
 }
@@ -54,26 +57,27 @@ class Clinic {
 /** What a device keeps, across the pages of it. */
 class Device {
   constructor() {
-    this.photos = new Map();
-    this.load = async () => [...this.photos.values()].map((photo) => ({ ...photo }));
-    this.keep = async ({ id, preview, full }) => void this.photos.set(id, { id, preview, full });
-    this.drop = async (id) => void this.photos.delete(id);
+    this.kept = new Map();
+    this.load = async () => [...this.kept.values()].map((upload) => ({ ...upload }));
+    this.keep = async ({ id, kind, parts }) => void this.kept.set(id, { id, kind, parts });
+    this.drop = async (id) => void this.kept.delete(id);
   }
 }
 
 const bytes = (length, seed) => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) % 251).buffer;
 const photo = (id, preview, full) => ({
-  id, preview: { bytes: bytes(preview, 1), sha256: "p" }, full: { bytes: bytes(full, 2), sha256: "f" },
+  id, kind: "photo", parts: { preview: { bytes: bytes(preview, 1), sha256: "p" }, full: { bytes: bytes(full, 2), sha256: "f" } },
 });
+const voice = (id, full) => ({ id, kind: "voice", parts: { full: { bytes: bytes(full, 2), sha256: "f" } } });
 const ALONE = { inCall: false, capacityBps: 0, soundBps: 0, pictureBps: 0 };
 
 function page(clock, clinic, device, line = ALONE, random = () => 0) {
-  const sender = new Candil.PhotoSender({
+  const sender = new Candil.UploadSender({
     base: "/v/p1", csrf: "c1", store: device, line: () => line, request: clinic.request, now: clock.now,
     setTimeout: clock.setTimeout, random,
   });
   const told = [];
-  sender.on("photo", (one) => told.push(one));
+  sender.on("upload", ({ id }, news) => told.push({ id, ...news }));
   return { sender, told };
 }
 
@@ -84,14 +88,14 @@ test("the preview goes first, then the full picture, one piece at a time, and th
   const { sender, told } = page(clock, clinic, device);
   sender.add(photo("a", 3000, 40000));
   await clock.advance(0);
-  assert.equal(device.photos.size, 1);
+  assert.equal(device.kept.size, 1);
   await clock.advance(60000);
   assert.deepEqual(clinic.uploads.get("a").full, [...new Uint8Array(bytes(40000, 2))]);
   const parts = clinic.requests.slice(1).map(({ url }) => /preview|full/.exec(url)[0]);
   assert.equal(parts.lastIndexOf("preview") + 1, parts.indexOf("full"));
   assert.ok(clinic.requests.every(({ csrf, size }) => csrf === "c1" && size <= 16384));
   assert.deepEqual(told[told.length - 1], { id: "a", state: "kept", sent: 43000, total: 43000, refusal: "" });
-  assert.equal(device.photos.size, 0);
+  assert.equal(device.kept.size, 0);
 });
 
 for (const seed of Array.from({ length: 40 }, (_, i) => i + 1)) {
@@ -104,7 +108,9 @@ for (const seed of Array.from({ length: 40 }, (_, i) => i + 1)) {
     const line = random() < 0.5 ? ALONE : { inCall: true, capacityBps: 60000, soundBps: 18000, pictureBps: 14000 };
     let now = page(clock, clinic, device, line, random);
     const wanted = new Map([["a", 1 + Math.floor(random() * 30000)], ["b", 1 + Math.floor(random() * 30000)]]);
-    for (const [id, length] of wanted) now.sender.add(photo(id, 1 + Math.floor(random() * 4000), length));
+    for (const [id, length] of wanted) {
+      now.sender.add(id === "a" ? photo(id, 1 + Math.floor(random() * 4000), length) : voice(id, length));
+    }
     for (let loads = 0; loads < 4; loads++) {
       await clock.advance(random() * 20000);
       now.sender._request = () => new Promise(() => {}); // the page of before is gone
@@ -114,7 +120,7 @@ for (const seed of Array.from({ length: 40 }, (_, i) => i + 1)) {
     await clock.advance(3600000);
     for (const [id, length] of wanted) assert.deepEqual(clinic.uploads.get(id).full, [...new Uint8Array(bytes(length, 2))]);
     assert.deepEqual([...clinic.kept].sort(), ["a", "b"]);
-    assert.equal(device.photos.size, 0);
+    assert.equal(device.kept.size, 0);
   });
 }
 
@@ -138,7 +144,7 @@ test("in a call at 60 kbit/s the pieces are small and leave half of what is spar
 });
 
 test("a line full of pictures still gives a photo a quarter of what sound leaves, and never nothing", () => {
-  const pace = new Candil.PhotoPace();
+  const pace = new Candil.UploadPace();
   const line = { inCall: true, capacityBps: 250000, soundBps: 30000, pictureBps: 220000 };
   assert.equal(pace.shareBps(line), 55000);
   assert.equal(pace.shareBps({ inCall: true, capacityBps: 12000, soundBps: 12000, pictureBps: 0 }), 2000);
@@ -157,7 +163,7 @@ test("a clinic that refuses ends it; one that asks to wait is asked again when i
   clinic.options.refuse = { status: 400, data: { code: "too_large" } };
   await clock.advance(2000);
   assert.deepEqual(told[told.length - 1], { id: "a", state: "refused", sent: 0, total: 20, refusal: "too_large" });
-  assert.equal(device.photos.size, 0);
+  assert.equal(device.kept.size, 0);
 });
 
 test("who was put back into the waiting room keeps the photo until the visit goes on", async () => {
@@ -170,6 +176,67 @@ test("who was put back into the waiting room keeps the photo until the visit goe
   sender.wake();
   await clock.advance(1000);
   assert.equal(told[told.length - 1].state, "kept");
+});
+
+test("a photo that the visit does not take now holds no voice note up", async () => {
+  const { clock } = new Server();
+  const clinic = new Clinic(clock, { held: "photo" });
+  const device = new Device();
+  const { sender, told } = page(clock, clinic, device);
+  sender.add(photo("a", 10, 10));
+  sender.add(voice("b", 3000));
+  await clock.advance(5000);
+  assert.deepEqual(clinic.kept, ["b"]);
+  assert.equal(device.kept.size, 1);
+  clinic.options.held = "";
+  await clock.advance(20000);
+  assert.deepEqual(clinic.kept, ["b", "a"]);
+  assert.equal(told[told.length - 1].state, "kept");
+});
+
+test("who is signed out loses nothing: it waits on the device for whoever signs in again", async () => {
+  const { clock } = new Server();
+  const clinic = new Clinic(clock, { refuse: { status: 401, data: { code: "no_session" } } });
+  const device = new Device();
+  const { sender, told } = page(clock, clinic, device);
+  sender.add(voice("a", 3000));
+  await clock.advance(600000);
+  assert.equal(told[told.length - 1].state, "waiting");
+  assert.equal(device.kept.size, 1);
+  const again = page(clock, new Clinic(clock), device);
+  const left = [];
+  again.sender.on("left", (upload) => left.push(upload.id));
+  again.sender.start();
+  await clock.advance(60000);
+  assert.deepEqual(left, ["a"]);
+  assert.equal(device.kept.size, 0);
+});
+
+test("half a minute of voice crosses 10 kbit/s in a minute and a half, with every third answer lost", async () => {
+  const { clock } = new Server();
+  const random = dice(7);
+  const clinic = new Clinic(clock, { bps: 10000, rttMs: 800, fate: () => (random() < 0.3 ? "unanswered" : "") });
+  const { sender } = page(clock, clinic, new Device(), ALONE, random);
+  const said = sender.pace.seconds(45000, Object.assign({}, ALONE));
+  sender.add(voice("a", 45000));
+  await clock.advance(1000);
+  let waited = 1;
+  while (!clinic.kept.length && waited < 600) {
+    await clock.advance(1000);
+    waited += 1;
+  }
+  assert.ok(waited <= 180, `${waited} s, told ${said} s`);
+  const bytesSent = clinic.requests.reduce((sum, { size }) => sum + size, 0);
+  assert.ok(bytesSent < 45000 * 1.6, `${bytesSent} bytes`);
+});
+
+test("a call in which nothing flows leaves the line to what is sent", () => {
+  const order = { audio: { bitrate_bps: 12000, ptime_ms: 58 }, video: null };
+  const call = { state: "connected", order, lines: new Map([["p1", { up: { capacity_bps: 50000 } }]]) };
+  assert.deepEqual(Candil.uploadLine(call, "p1"), { inCall: true, capacityBps: 50000, soundBps: 20000, pictureBps: 0 });
+  for (const other of [null, { ...call, state: "path_lost" }, { ...call, order: { audio: null, video: null } }]) {
+    assert.equal(Candil.uploadLine(other, "p1").inCall, false);
+  }
 });
 
 test("sizes keep their proportion and are never enlarged", () => {

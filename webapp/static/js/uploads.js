@@ -1,16 +1,17 @@
 /**
- * A photo on its way to the clinic: preview first, then the full picture, in pieces that go on at the byte where they
- * broke. No DOM. Needs outbox.js before it.
+ * Photos and voice notes on their way to the clinic: one part after the other, in pieces that go on at the byte where
+ * they broke. No DOM. Needs outbox.js before it.
  *
- *   const sender = new Candil.PhotoSender({ base, csrf, store, line });
- *   sender.on("photo", (photo) => ...);    // {id, state: "waiting"|"sending"|"kept"|"refused", sent, total, refusal}
- *   sender.on("bytes", (bytes) => ...);    // what a piece has cost, for the meter
- *   sender.start();                        // what an earlier page left goes on
- *   sender.add({ id, preview: {bytes: ArrayBuffer, sha256}, full: {bytes, sha256} });
- *   sender.wake();                         // the line seems to be back: do not wait
+ *   const sender = new Candil.UploadSender({ base, csrf, store, line });
+ *   sender.on("upload", (upload, news) => ...);   // news {state: "waiting"|"sending"|"kept"|"refused", sent, total, refusal}
+ *   sender.on("left", (upload) => ...);           // an earlier page left it: it goes on
+ *   sender.on("bytes", (bytes) => ...);           // what a piece has cost, for the meter
+ *   sender.start();
+ *   sender.add({ id, kind, parts: { preview: {bytes: ArrayBuffer, sha256}, full: {bytes, sha256} } });
+ *   sender.wake();                                // the line seems to be back: do not wait
  *
  * `line()`: {inCall, capacityBps, soundBps, pictureBps}: what the way up bears (0: not known) and what the call sends.
- * `store`: {load(): Promise<photo[]>, keep(photo): Promise, drop(id): Promise}. A photo stays in it until the clinic
+ * `store`: {load(): Promise<upload[]>, keep(upload): Promise, drop(id): Promise}. An upload stays in it until the clinic
  * has it whole. One piece is under way at a time; in a call the pauses between them leave the line to the voice.
  */
 (function (root) {
@@ -25,14 +26,14 @@
   const CHUNK_IN_CALL_MS = 250;
   const CHUNK_ALONE_MS = 1500;
   const SHARE_OF_SPARE = 0.5;
-  /** Pictures of the call give way, sound does not: they may take all there is, and a photo must still arrive. */
+  /** Pictures of the call give way, sound does not: they may take all there is, and an upload must still arrive. */
   const SHARE_BESIDE_SOUND = 0.25;
   const LEAST_SHARE_BPS = 2000;
   const UNKNOWN_BPS = 32000;
   const REQUEST_LIMIT_MS = 45000;
   const RETRY_MS = [1000, 2000, 4000, 8000, 15000, 30000];
   const NOT_NOW_MS = 15000;
-  const PARTS = ["preview", "full"];
+  const SIGNED_OUT_MS = 60000;
 
   /** How large the next piece is and how long to wait after it. */
   class Pace {
@@ -51,7 +52,7 @@
       return (line.inCall && line.capacityBps) || this.measuredBps || UNKNOWN_BPS;
     }
 
-    /** @param {any} line @returns {number} what a photo may take of it */
+    /** @param {any} line @returns {number} what an upload may take of it */
     shareBps(line) {
       if (!line.inCall) return this.rateBps(line);
       const rate = this.rateBps(line);
@@ -80,11 +81,11 @@
     }
   }
 
-  class PhotoSender extends Candil.Emitter {
+  class UploadSender extends Candil.Emitter {
     /** @param {any} options */
     constructor(options) {
       super();
-      this._base = options.base + "/photos/uploads";
+      this._base = options.base + "/attachments/uploads";
       this._csrf = options.csrf;
       this._store = options.store;
       this._line = options.line;
@@ -103,44 +104,52 @@
 
     async start() {
       const left = await this._store.load().catch(() => []);
-      for (const photo of left) if (!this._queue.some((other) => other.id === photo.id)) this._queue.push(photo);
+      for (const upload of left) {
+        if (this._queue.some((other) => other.id === upload.id)) continue;
+        this._queue.push(upload);
+        this.emit("left", upload);
+      }
       this._run();
     }
 
-    /** @param {any} photo @returns {Promise<void>} when this device keeps it, or cannot */
-    async add(photo) {
-      this._queue.push(photo);
-      this._tell(photo, "waiting", null);
-      await this._store.keep(photo).catch(() => {}); // a full or forbidden store: it lasts as long as the page
+    /** @param {any} upload @returns {Promise<void>} when this device keeps it, or cannot */
+    async add(upload) {
+      this._queue.push(upload);
+      this._tell(upload, "waiting", null);
+      await this._store.keep(upload).catch(() => {}); // a full or forbidden store: it lasts as long as the page
       this._run();
     }
 
     wake() {
+      for (const upload of this._queue) upload.notBefore = 0;
       if (this._wakeUp) this._wakeUp();
-    }
-
-    /** Photos that the clinic does not have yet. */
-    get waiting() {
-      return this._queue.length;
     }
 
     async _run() {
       if (this._isRunning) return;
       this._isRunning = true;
       while (this._queue.length) {
-        const photo = this._queue[0];
+        const upload = this._next() || this._queue[0];
         try {
-          const done = await this._send(photo);
+          const done = await this._send(upload);
           this._failures = 0;
-          this._queue.shift();
-          await this._store.drop(photo.id).catch(() => {});
-          this._tell(photo, done.state, done);
-        } catch (error) {
-          this._tell(photo, "waiting", photo.progress);
-          await this._rest(this._pauseMs(error));
+          this._queue.splice(this._queue.indexOf(upload), 1);
+          await this._store.drop(upload.id).catch(() => {});
+          this._tell(upload, done.state, done);
+        } catch (thrown) {
+          const error = /** @type {any} */ (thrown);
+          this._tell(upload, "waiting", upload.progress);
+          const pauseMs = this._pauseMs(error);
+          if (error.isHeld) upload.notBefore = this._now() + pauseMs; // a photo waits for the visit, a voice note need not
+          await this._rest(error.isHeld && this._next() ? 0 : pauseMs);
         }
       }
       this._isRunning = false;
+    }
+
+    /** The first that is not held back. */
+    _next() {
+      return this._queue.find((upload) => !(upload.notBefore > this._now()));
     }
 
     /** @param {any} error @returns {number} */
@@ -151,25 +160,24 @@
       return ms * (1 + this._random() / 2);
     }
 
-    /** From wherever it stands to the end. @param {any} photo @returns {Promise<any>} the clinic's last answer */
-    async _send(photo) {
-      let now = await this._ask(photo, this._base, JSON.stringify(announcement(photo)), "application/json");
+    /** From wherever it stands to the end. @param {any} upload @returns {Promise<any>} the clinic's last answer */
+    async _send(upload) {
+      let now = await this._ask(upload, "", JSON.stringify(announcement(upload)), "application/json");
       while (now.state === "receiving") {
-        const part = PARTS.find((name) => photo[name] && now.received[name] < photo[name].bytes.byteLength);
+        const part = Object.keys(upload.parts).find((name) => now.received[name] < upload.parts[name].bytes.byteLength);
         if (!part) throw Object.assign(new Error("unsettled"), { pauseMs: RETRY_MS[1] }); // asked again, it is settled
-        this._tell(photo, "sending", now);
-        now = await this._piece(photo, part, now.received[part]);
+        this._tell(upload, "sending", now);
+        now = await this._piece(upload, part, now.received[part]);
         this._failures = 0;
       }
       return now;
     }
 
-    /** @param {any} photo @param {string} part @param {number} start @returns {Promise<any>} */
-    async _piece(photo, part, start) {
-      const bytes = photo[part].bytes.slice(start, start + this.pace.chunkBytes(this._line()));
-      const url = this._base + "/" + photo.id + "/" + part + "?start=" + start;
+    /** @param {any} upload @param {string} part @param {number} start @returns {Promise<any>} */
+    async _piece(upload, part, start) {
+      const bytes = upload.parts[part].bytes.slice(start, start + this.pace.chunkBytes(this._line()));
       const began = this._now();
-      const answer = await this._ask(photo, url, bytes, "application/octet-stream");
+      const answer = await this._ask(upload, "/" + upload.id + "/" + part + "?start=" + start, bytes, "application/octet-stream", part);
       const took = this._now() - began;
       this.pace.took(bytes.byteLength, took);
       this.emit("bytes", bytes.byteLength + HEADER_BYTES);
@@ -179,20 +187,22 @@
 
     /**
      * What the clinic answers. Throws with `pauseMs` for what may work later; what never will comes back as refused.
-     * @param {any} photo @param {string} url @param {any} body @param {string} type @returns {Promise<any>}
+     * @param {any} upload @param {string} path @param {any} body @param {string} type @param {string} [part]
+     * @returns {Promise<any>}
      */
-    async _ask(photo, url, body, type) {
-      const { status, data } = await this._request(url, body, type, this._csrf);
+    async _ask(upload, path, body, type, part) {
+      const { status, data } = await this._request(this._base + path, body, type, this._csrf);
       if (status >= 200 && status < 300) {
-        photo.progress = data;
+        upload.progress = data;
         return data;
       }
-      if (status === 409 && data.code === "gap") return { state: "receiving", received: restartAt(photo, url, data.received) };
-      if (status === 429 || status === 503) {
-        throw Object.assign(new Error("later"), { pauseMs: 1000 * (Number(data.retry_after_s) || 5) });
+      if (status === 409 && data.code === "gap" && part) {
+        // The clinic has less than this page thought.
+        const received = Object.assign({}, upload.progress && upload.progress.received, { [part]: data.received });
+        return { state: "receiving", received };
       }
-      if (status === 409 && data.code === "not_now") throw Object.assign(new Error("not_now"), { pauseMs: NOT_NOW_MS });
-      if (status === 404 && data.code === "no_upload") throw Object.assign(new Error("begin"), { pauseMs: RETRY_MS[0] });
+      const pauseMs = laterMs(status, data);
+      if (pauseMs) throw Object.assign(new Error("later"), { pauseMs, isHeld: data.code === "not_now" });
       if (status >= 400 && status < 500) return { state: "refused", refusal: data.code || "failed", received: {} };
       throw new Error("no answer");
     }
@@ -210,33 +220,32 @@
       });
     }
 
-    /** @param {any} photo @param {string} state @param {any} progress */
-    _tell(photo, state, progress) {
+    /** @param {any} upload @param {string} state @param {any} progress */
+    _tell(upload, state, progress) {
       const received = (progress && progress.received) || {};
-      const parts = PARTS.filter((name) => photo[name]);
-      const size = (/** @type {string} */ name) => photo[name].bytes.byteLength;
-      const total = parts.reduce((sum, name) => sum + size(name), 0);
-      const sent = state === "kept" ? total : parts.reduce((sum, name) => sum + (received[name] || 0), 0);
-      this.emit("photo", { id: photo.id, state, sent, total, refusal: (progress && progress.refusal) || "" });
+      const names = Object.keys(upload.parts);
+      const total = names.reduce((sum, name) => sum + upload.parts[name].bytes.byteLength, 0);
+      const sent = state === "kept" ? total : names.reduce((sum, name) => sum + (received[name] || 0), 0);
+      this.emit("upload", upload, { state, sent, total, refusal: (progress && progress.refusal) || "" });
     }
   }
 
-  /** @param {any} photo */
-  function announcement(photo) {
+  /** @param {any} upload */
+  function announcement(upload) {
     /** @type {any} */
-    const said = { upload: photo.id };
-    for (const name of PARTS) {
-      if (photo[name]) said[name] = { bytes: photo[name].bytes.byteLength, sha256: photo[name].sha256 };
+    const parts = {};
+    for (const name of Object.keys(upload.parts)) {
+      parts[name] = { bytes: upload.parts[name].bytes.byteLength, sha256: upload.parts[name].sha256 };
     }
-    return said;
+    return { upload: upload.id, kind: upload.kind, parts };
   }
 
-  /** The clinic has less than this page thought. @param {any} photo @param {string} url @param {number} received */
-  function restartAt(photo, url, received) {
-    const part = /\/(preview|full)\?/.exec(url);
-    const known = Object.assign({}, photo.progress && photo.progress.received);
-    if (part) known[part[1]] = received;
-    return known;
+  /** How long to wait for what the clinic may take later; 0: it never will. @param {number} status @param {any} data */
+  function laterMs(status, data) {
+    if (status === 429 || status === 503) return 1000 * (Number(data.retry_after_s) || 5);
+    if (status === 409 && data.code === "not_now") return NOT_NOW_MS;
+    if (status === 404 && data.code === "no_upload") return RETRY_MS[0];
+    return status === 401 || data.code === "csrf" ? SIGNED_OUT_MS : 0; // kept here for whoever signs in again
   }
 
   /** @param {string} url @param {any} body @param {string} type @param {string} csrf @returns {Promise<{status: number, data: any}>} */
@@ -263,12 +272,6 @@
     });
   }
 
-  /** @param {number} width @param {number} height @param {number} longest @returns {{width: number, height: number}} */
-  Candil.fitWithin = function (width, height, longest) {
-    const scale = Math.min(1, longest / Math.max(width, height));
-    return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
-  };
-
   /** What an order of the call takes on the wire, bits per second. @param {any} order as media.order, or null */
   Candil.orderedBps = function (order) {
     const audio = order && order.audio;
@@ -279,6 +282,33 @@
     };
   };
 
-  Candil.PhotoPace = Pace;
-  Candil.PhotoSender = PhotoSender;
+  /** The call's share of the line, for `options.line`; a call in which nothing is sent has none.
+   * @param {any} call Candil.Call, or null @param {string} me */
+  Candil.uploadLine = function (call, me) {
+    const order = call && call.state === "connected" ? call.order : null;
+    const flow = Candil.orderedBps(order);
+    const inCall = flow.soundBps + flow.pictureBps > 0;
+    const line = inCall && call.lines.get(me);
+    return Object.assign({ inCall, capacityBps: line ? line.up.capacity_bps : 0 }, flow);
+  };
+
+  /** Bytes with what the clinic checks them by. @param {Blob} blob @returns {Promise<{bytes: ArrayBuffer, sha256: string}>} */
+  Candil.sealed = async function (blob) {
+    const bytes = await readAll(blob);
+    const digest = new Uint8Array(await root.crypto.subtle.digest("SHA-256", bytes));
+    return { bytes, sha256: Array.from(digest, (b) => (b + 256).toString(16).slice(1)).join("") };
+  };
+
+  /** @param {Blob} blob @returns {Promise<ArrayBuffer>} */
+  function readAll(blob) {
+    return new Promise((resolve, reject) => {
+      const reader = new root.FileReader();
+      reader.onload = () => resolve(reader.result);
+      reader.onerror = () => reject(reader.error);
+      reader.readAsArrayBuffer(blob);
+    });
+  }
+
+  Candil.UploadPace = Pace;
+  Candil.UploadSender = UploadSender;
 })(/** @type {any} */ (self));

@@ -1,16 +1,16 @@
 /**
- * Photos that the clinic does not have yet, kept on this device across reloads and dead browsers (IndexedDB).
- *   new Candil.PhotoStore(participant)     for Candil.PhotoSender's options.store
+ * Photos and voice notes that the clinic does not have yet, kept on this device across reloads and dead browsers (IndexedDB).
+ *   new Candil.UploadStore(participant)     for Candil.UploadSender's options.store
  */
 (function (root) {
   "use strict";
 
   const Candil = /** @type {any} */ (root.Candil = root.Candil || {});
-  const NAME = "candil-photos";
-  const TABLE = "photos";
-  const KEPT_MS = 3 * 86400 * 1000; // a photo nobody came back to send is forgotten
+  const NAME = "candil-uploads";
+  const TABLE = "uploads";
+  const KEPT_MS = 3 * 86400 * 1000; // what nobody came back to send is forgotten
 
-  class PhotoStore {
+  class UploadStore {
     /** @param {string} participant */
     constructor(participant) {
       this._participant = participant;
@@ -29,25 +29,28 @@
     async load() {
       /** @type {any[]} */
       const found = [];
+      let others = 0;
       await this._do((table) => {
         table.openCursor().onsuccess = (/** @type {any} */ event) => {
           const cursor = event.target.result;
           if (!cursor) return;
-          const { participant, at, photo } = cursor.value;
+          const { participant, at, upload } = cursor.value;
           if (Date.now() - at > KEPT_MS) cursor.delete();
-          else if (participant === this._participant) found.push({ at, photo });
+          else if (participant === this._participant) found.push({ at, upload });
+          else others += 1;
           cursor.continue();
         };
       });
-      mark(found.length > 0);
-      return found.sort((one, other) => one.at - other.at).map((entry) => entry.photo);
+      mark(found.length + others > 0);
+      return found.sort((one, other) => one.at - other.at).map((entry) => entry.upload);
     }
 
-    /** @param {any} photo @returns {Promise<void>} */
-    keep(photo) {
-      const { id, preview, full } = photo;
+    /** @param {any} upload @returns {Promise<void>} */
+    keep(upload) {
+      const { id, kind, parts, ms, type, width, height } = upload;
       mark(true);
-      const entry = { participant: this._participant, at: Date.now(), photo: { id, preview, full } };
+      const plain = { id, kind, parts, ms, type, width, height };
+      const entry = { participant: this._participant, at: Date.now(), upload: plain };
       return this._do((table) => table.put(entry, id));
     }
 
@@ -68,15 +71,15 @@
     }
   }
 
-  /** A word for the next page, which then loads this script. @param {boolean} isLeft */
+  /** A word for the next page, which then loads what sends it. @param {boolean} isLeft */
   function mark(isLeft) {
     try {
-      if (isLeft) root.localStorage.setItem("candil.photos", "1");
-      else root.localStorage.removeItem("candil.photos");
+      if (isLeft) root.localStorage.setItem("candil.uploads", "1");
+      else root.localStorage.removeItem("candil.uploads");
     } catch (error) {
-      // A forbidden store: the photo lasts as long as the page.
+      // A forbidden store: it lasts as long as the page.
     }
   }
 
-  Candil.PhotoStore = PhotoStore;
+  Candil.UploadStore = UploadStore;
 })(/** @type {any} */ (self));
